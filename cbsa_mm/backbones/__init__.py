@@ -1,0 +1,8 @@
+"""Backbones, in mmengine's root registry: every OpenMMLab library finds them."""
+from cbsa_mm.require import require
+
+require('mmengine')
+
+from .cbt import CBT  # noqa: E402
+
+__all__ = ['CBT']

@@ -1,0 +1,219 @@
+"""The Contract-and-Broadcast Transformer (CBT), arXiv 2509.16875v3."""
+from collections.abc import Sequence
+
+import torch
+from mmengine.model import BaseModule, ModuleList
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from cbsa_mm.layers import CBSA, ISTA, Block, ConvStem, resize_pos_embed
+
+ARCHS = {
+    'tiny': dict(embed_dims=192, num_layers=12, num_heads=3),
+    'small': dict(embed_dims=384, num_layers=12, num_heads=6),
+    'base': dict(embed_dims=768, num_layers=12, num_heads=12),
+    'large': dict(embed_dims=1024, num_layers=24, num_heads=16),
+}
+OUT_TYPES = ('cls_token', 'featmap', 'raw')
+
+
+@MODELS.register_module()
+class CBT(BaseModule):
+    """Contract-and-Broadcast Transformer.
+
+    A convolutional stem, a class token, position embeddings, and blocks of CBSA and ISTA. Images
+    may have any size: the position embeddings are interpolated to the grid at hand.
+
+    Args:
+        arch: 'tiny', 'small', 'base' or 'large', or a dict with ``embed_dims``, ``num_layers``,
+            ``num_heads`` and, if it is not ``embed_dims // num_heads``, ``head_dims``.
+        img_size: Height and width, or side, of the images that the position embeddings are for.
+        patch_size: Pixels per token and side, a power of two.
+        in_channels: Channels of the image.
+        grid_size: Representatives per side; there are ``grid_size ** 2``.
+        grid_offset: Index of the first token that is pooled to representatives: 0 as in the
+            released classifiers (class token in, last patch out), 1 for exactly the patches.
+        out_indices: Layers whose output is returned, negative ones counted from the end.
+        out_type: 'cls_token' (B, d) for classification, 'featmap' (B, d, H, W) for dense
+            prediction, 'raw' (B, 1 + H * W, d) for all tokens, the class token first.
+        final_norm: Whether the last layer's output passes a LayerNorm.
+        drop_path_rate: Stochastic depth of the attention, growing linearly to this rate.
+        frozen_stages: -1 to train all; 0 to freeze stem, class token and position embeddings; n to
+            freeze the first n layers as well (and the final norm when these are all layers).
+        with_cp: Whether to recompute the layers in the backward pass, which saves memory.
+        init_cfg: Initialization in mmengine's manner, such as ``dict(type='Pretrained', ...)``.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    num_extra_tokens = 1
+
+    def __init__(self,
+                 arch: str | dict = 'small',
+                 img_size: int | Sequence[int] = 224,
+                 patch_size: int = 16,
+                 in_channels: int = 3,
+                 grid_size: int = 8,
+                 grid_offset: int = 0,
+                 out_indices: int | Sequence[int] = -1,
+                 out_type: str = 'cls_token',
+                 final_norm: bool = True,
+                 drop_path_rate: float = 0.,
+                 frozen_stages: int = -1,
+                 with_cp: bool = False,
+                 init_cfg: dict | list | None = None) -> None:
+        super().__init__(init_cfg)
+        arch = _resolve_arch(arch)
+        self.embed_dims = arch['embed_dims']
+        self.num_layers = arch['num_layers']
+        if out_type not in OUT_TYPES:
+            raise ValueError(f'out_type must be one of {", ".join(OUT_TYPES)}, got {out_type!r}')
+        if grid_offset not in (0, 1):
+            raise ValueError(f'grid_offset must be 0 or 1, got {grid_offset}')
+        if not -1 <= frozen_stages <= self.num_layers:
+            raise ValueError(f'frozen_stages must lie between -1 and the {self.num_layers} layers, '
+                             f'got {frozen_stages}')
+        self.in_channels = in_channels
+        self.grid_offset = grid_offset
+        self.out_indices = self._resolve_out_indices(out_indices)
+        self.out_type = out_type
+        self.frozen_stages = frozen_stages
+        self.with_cp = with_cp
+
+        height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
+        self.grid = (-(-height // patch_size), -(-width // patch_size))
+        self.stem = ConvStem(in_channels, self.embed_dims, patch_size)
+        self.cls_token = nn.Parameter(torch.randn(1, 1, self.embed_dims))
+        self.pos_embed = nn.Parameter(
+            torch.randn(1, self.num_extra_tokens + self.grid[0] * self.grid[1], self.embed_dims))
+        drop_path_rates = torch.linspace(0, drop_path_rate, self.num_layers).tolist()
+        self.layers = ModuleList(
+            Block(
+                self.embed_dims,
+                CBSA(self.embed_dims, arch['num_heads'], arch.get('head_dims'), grid_size),
+                ISTA(self.embed_dims),
+                drop_path=rate) for rate in drop_path_rates)
+        self.norm = nn.LayerNorm(self.embed_dims) if final_norm else nn.Identity()
+        self._freeze()
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Encodes images.
+
+        Args:
+            image: (B, in_channels, H, W), of any height and width.
+
+        Returns:
+            One output of ``out_type`` for each of ``out_indices``.
+
+        Raises:
+            ValueError: If the images have another number of channels.
+        """
+        if image.ndim != 4 or image.shape[1] != self.in_channels:
+            raise ValueError(f'CBT with in_channels={self.in_channels} takes images of shape '
+                             f'(B, {self.in_channels}, H, W), got {tuple(image.shape)}')
+        x = self.stem(image)
+        grid = tuple(x.shape[2:])
+        x = x.flatten(2).transpose(1, 2)                                          # (B, H*W, d)
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)          # (B, 1+H*W, d)
+        x = x + resize_pos_embed(self.pos_embed, self.grid, grid, self.num_extra_tokens)
+        outs = []
+        for i, layer in enumerate(self.layers):
+            if self.with_cp and x.requires_grad:
+                x = checkpoint(layer, x, grid, self.grid_offset, use_reentrant=False)
+            else:
+                x = layer(x, grid, self.grid_offset)
+            if i in self.out_indices:
+                out = self.norm(x) if i == self.num_layers - 1 else x
+                outs.append(self._format(out, grid))
+        return tuple(outs)
+
+    def _format(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        if self.out_type == 'cls_token':
+            return x[:, 0]
+        if self.out_type == 'featmap':
+            return x[:, self.num_extra_tokens:].transpose(1, 2).unflatten(2, grid).contiguous()
+        return x
+
+    def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
+        """Tells the depth of a parameter for layer-wise learning rate decay.
+
+        Args:
+            param_name: Name of the parameter, ``prefix`` included.
+            prefix: What stands before the backbone's own names, such as 'backbone.'.
+
+        Returns:
+            Depth and number of depths: 0 for stem, class token and position embeddings, i + 1 for
+            layer i, the last for what follows.
+        """
+        num_depths = self.num_layers + 2
+        name = param_name.removeprefix(prefix)
+        if param_name.startswith(prefix):
+            if name.startswith(('stem.', 'cls_token', 'pos_embed')):
+                return 0, num_depths
+            if name.startswith('layers.'):
+                return int(name.split('.')[1]) + 1, num_depths
+        return num_depths - 1, num_depths
+
+    def train(self, mode: bool = True) -> 'CBT':
+        """Sets the mode; what is frozen stays in evaluation mode."""
+        super().train(mode)
+        for module in self._frozen_modules():
+            module.eval()
+        return self
+
+    def _freeze(self) -> None:
+        if self.frozen_stages >= 0:
+            self.cls_token.requires_grad_(False)
+            self.pos_embed.requires_grad_(False)
+        for module in self._frozen_modules():
+            module.requires_grad_(False)
+
+    def _frozen_modules(self) -> list[nn.Module]:
+        if self.frozen_stages < 0:
+            return []
+        frozen = [self.stem, *self.layers[:self.frozen_stages]]
+        return frozen + [self.norm] if self.frozen_stages == self.num_layers else frozen
+
+    def _resolve_out_indices(self, out_indices: int | Sequence[int]) -> tuple[int, ...]:
+        if isinstance(out_indices, int):
+            out_indices = [out_indices]
+        for i in out_indices:
+            if not -self.num_layers <= i < self.num_layers:
+                raise ValueError(f'out_indices must be indices of the {self.num_layers} layers, '
+                                 f'got {i}')
+        return tuple(i % self.num_layers for i in out_indices)
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        """Fits a checkpoint's position embeddings to this model's grid while loading."""
+        key = prefix + 'pos_embed'
+        if key in state_dict and state_dict[key].shape != self.pos_embed.shape:
+            state_dict[key] = self._fit_pos_embed(state_dict[key])
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _fit_pos_embed(self, pos_embed: Tensor) -> Tensor:
+        num_patches, embed_dims = pos_embed.shape[1] - self.num_extra_tokens, pos_embed.shape[2]
+        if embed_dims != self.embed_dims:
+            raise ValueError(f'the checkpoint is of another arch: its embed_dims is {embed_dims}, '
+                             f"this CBT's {self.embed_dims}")
+        side = round(num_patches**0.5)
+        if side**2 != num_patches:
+            raise ValueError(f'can\'t tell the grid of the {num_patches} position embeddings in the '
+                             f'checkpoint, as it is not square; build CBT with the img_size that '
+                             'they were trained for')
+        return resize_pos_embed(pos_embed, (side, side), self.grid, self.num_extra_tokens)
+
+
+def _resolve_arch(arch: str | dict) -> dict:
+    """Looks up a named arch, or checks a dict."""
+    required, optional = {'embed_dims', 'num_layers', 'num_heads'}, {'head_dims'}
+    if isinstance(arch, dict):
+        if not required <= set(arch) <= required | optional:
+            raise ValueError(f'arch as a dict must have the keys {sorted(required)} and may have '
+                             f'{sorted(optional)}, got {sorted(arch)}')
+        return arch
+    if arch not in ARCHS:
+        raise ValueError(f'unknown arch {arch!r}: choose from {", ".join(ARCHS)}, or give a dict '
+                         f'with the keys {sorted(required)}')
+    return ARCHS[arch]

@@ -1,0 +1,8 @@
+"""Decode heads, in mmseg's registry."""
+from cbsa_mm.require import require
+
+require('mmseg')
+
+from .cbt_mask_transformer_head import CBTMaskTransformerHead  # noqa: E402
+
+__all__ = ['CBTMaskTransformerHead']

@@ -1,0 +1,100 @@
+"""The CBT mask-transformer decoder for mmseg, arXiv 2509.16875v3."""
+import torch
+import torch.nn.functional as F
+from mmengine.model import ModuleList
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from cbsa_mm.layers import CBSA, Block
+
+
+@MODELS.register_module()
+class CBTMaskTransformerHead(BaseDecodeHead):
+    """Mask transformer with CBSA: patch tokens and class embeddings attend jointly, without MLPs.
+
+    A mask is the cosine similarity of each patch with a class, normalised over the classes.
+
+    Args:
+        in_channels: Width d of the encoder's feature map, which is the decoder's width too.
+        num_layers: Attention layers. The published decoders have 3 for ViT-T and -S, 6 for -B and
+            9 for -L.
+        num_heads: Subspaces h.
+        head_dims: Width p of a subspace.
+        grid_size: Representatives per side, pooled from the patch tokens only.
+        with_cp: Whether to recompute the layers in the backward pass, which saves memory.
+        kwargs: :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`'s arguments, such as
+            ``num_classes``, ``loss_decode``, ``align_corners``, ``ignore_index``.
+
+    Raises:
+        ValueError: If ``channels`` is given and differs from ``in_channels``, if ``num_layers`` is
+            below 1, or if there are fewer than two output channels.
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 num_layers: int = 3,
+                 num_heads: int = 3,
+                 head_dims: int = 100,
+                 grid_size: int = 10,
+                 with_cp: bool = False,
+                 **kwargs) -> None:
+        kwargs = dict(channels=in_channels, dropout_ratio=0, init_cfg=None) | kwargs
+        super().__init__(in_channels, **kwargs)
+        del self.conv_seg  # the masks are the logits
+        if self.channels != self.in_channels:
+            raise ValueError(f'the decoder works at the width of its input: channels='
+                             f'{self.channels} must equal in_channels={self.in_channels}')
+        if num_layers < 1:
+            raise ValueError(f'num_layers must be at least 1, got {num_layers}')
+        if self.out_channels < 2:
+            raise ValueError('masks are normalised over the classes, so that one output channel '
+                             'would be constant: for binary segmentation use num_classes=2 and '
+                             'leave out_channels out')
+        self.with_cp = with_cp
+        self.class_embed = nn.Parameter(torch.empty(1, self.out_channels, self.channels))
+        self.layers = ModuleList(
+            Block(self.channels, CBSA(self.channels, num_heads, head_dims, grid_size))
+            for _ in range(num_layers))
+        self.norm = nn.LayerNorm(self.channels)
+        self.mask_norm = nn.LayerNorm(self.out_channels)
+        self._reset_parameters()
+
+    def _reset_parameters(self) -> None:
+        nn.init.trunc_normal_(self.class_embed, std=0.02)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        """Predicts masks.
+
+        Args:
+            inputs: Feature maps of the encoder, of which ``in_index`` is (B, d, H, W).
+
+        Returns:
+            Logits (B, num_classes, H, W), at the feature map's resolution.
+
+        Raises:
+            ValueError: If that feature map has another shape.
+        """
+        x = self._transform_inputs(inputs)
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            raise ValueError(f'{type(self).__name__} with in_channels={self.in_channels} takes '
+                             f'features of shape (B, {self.in_channels}, H, W), got '
+                             f'{tuple(x.shape)}')
+        grid = tuple(x.shape[2:])
+        x = x.flatten(2).transpose(1, 2)                                          # (B, H*W, d)
+        x = torch.cat([x, self.class_embed.expand(len(x), -1, -1)], dim=1)        # (B, H*W+K, d)
+        for layer in self.layers:
+            if self.with_cp and x.requires_grad:
+                x = checkpoint(layer, x, grid, use_reentrant=False)
+            else:
+                x = layer(x, grid)
+        x = F.normalize(self.norm(x), dim=-1)
+        patches, classes = x.split([grid[0] * grid[1], self.out_channels], dim=1)
+        masks = self.mask_norm(patches @ classes.mT)                              # (B, H*W, K)
+        return masks.transpose(1, 2).unflatten(2, grid)

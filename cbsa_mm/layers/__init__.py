@@ -1,0 +1,8 @@
+"""The mathematics of CBT in plain PyTorch."""
+from .block import Block
+from .cbsa import CBSA
+from .ista import ISTA
+from .pos_embed import resize_pos_embed
+from .stem import ConvStem
+
+__all__ = ['CBSA', 'ISTA', 'Block', 'ConvStem', 'resize_pos_embed']
