@@ -7,6 +7,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from cbsa_mm.errors import UserError
 from cbsa_mm.layers import CBSA, ISTA, Block, ConvStem, resize_pos_embed
 
 ARCHS = {
@@ -108,10 +109,10 @@ class CBT(BaseModule):
             One output of ``out_type`` for each of ``out_indices``.
 
         Raises:
-            ValueError: If the images have another number of channels.
+            UserError: If the images have another number of channels.
         """
         if image.ndim != 4 or image.shape[1] != self.in_channels:
-            raise ValueError(f'CBT with in_channels={self.in_channels} takes images of shape '
+            raise UserError(f'CBT with in_channels={self.in_channels} takes images of shape '
                              f'(B, {self.in_channels}, H, W), got {tuple(image.shape)}')
         x = self.stem(image)
         grid = tuple(x.shape[2:])
@@ -186,7 +187,11 @@ class CBT(BaseModule):
         return tuple(i % self.num_layers for i in out_indices)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
-        """Fits a checkpoint's position embeddings to this model's grid while loading."""
+        """Fits a checkpoint's position embeddings to this model's grid while loading.
+
+        Raises:
+            UserError: If they are of another width, or for a grid that can't be told.
+        """
         key = prefix + 'pos_embed'
         if key in state_dict and state_dict[key].shape != self.pos_embed.shape:
             state_dict[key] = self._fit_pos_embed(state_dict[key])
@@ -195,13 +200,13 @@ class CBT(BaseModule):
     def _fit_pos_embed(self, pos_embed: Tensor) -> Tensor:
         num_patches, embed_dims = pos_embed.shape[1] - self.num_extra_tokens, pos_embed.shape[2]
         if embed_dims != self.embed_dims:
-            raise ValueError(f'the checkpoint is of another arch: its embed_dims is {embed_dims}, '
+            raise UserError(f'the checkpoint is of another arch: its embed_dims is {embed_dims}, '
                              f"this CBT's {self.embed_dims}")
         side = round(num_patches**0.5)
         if side**2 != num_patches:
-            raise ValueError(f'can\'t tell the grid of the {num_patches} position embeddings in the '
-                             f'checkpoint, as it is not square; build CBT with the img_size that '
-                             'they were trained for')
+            raise UserError(f"can't tell the grid of the {num_patches} position embeddings in the "
+                            'checkpoint, as it is not square; build CBT with the img_size that '
+                            'they were trained for')
         return resize_pos_embed(pos_embed, (side, side), self.grid, self.num_extra_tokens)
 
 

@@ -7,6 +7,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from cbsa_mm.errors import UserError
 from cbsa_mm.layers import CBSA, Block
 
 
@@ -79,11 +80,11 @@ class CBTMaskTransformerHead(BaseDecodeHead):
             Logits (B, num_classes, H, W), at the feature map's resolution.
 
         Raises:
-            ValueError: If that feature map has another shape.
+            UserError: If that feature map has another shape.
         """
         x = self._transform_inputs(inputs)
         if x.ndim != 4 or x.shape[1] != self.in_channels:
-            raise ValueError(f'{type(self).__name__} with in_channels={self.in_channels} takes '
+            raise UserError(f'{type(self).__name__} with in_channels={self.in_channels} takes '
                              f'features of shape (B, {self.in_channels}, H, W), got '
                              f'{tuple(x.shape)}')
         grid = tuple(x.shape[2:])

@@ -1,0 +1,43 @@
+"""A transform that refuses label maps which would derail training."""
+import numpy as np
+from mmengine.registry import TRANSFORMS
+
+from cbsa_mm.errors import UserError
+
+
+@TRANSFORMS.register_module()
+class CheckSegLabels:
+    """Checks a label map just loaded, so that an error names the file at fault.
+
+    It stands behind ``LoadAnnotations``. Without it, a value outside the classes ends training
+    with an index error on CPU and an anonymous device-side assertion on a GPU.
+
+    Args:
+        num_classes: Labels must lie in 0..num_classes - 1,
+        ignore_index: or have this value.
+    """
+
+    def __init__(self, num_classes: int, ignore_index: int = 255) -> None:
+        self.num_classes = num_classes
+        self.ignore_index = ignore_index
+
+    def __call__(self, results: dict) -> dict:
+        """Passes ``results`` on unchanged.
+
+        Raises:
+            UserError: If ``gt_seg_map`` is not of the image's size, or has a value that is neither
+                a class nor ``ignore_index``.
+        """
+        labels = results['gt_seg_map']
+        if labels.shape != results['img'].shape[:2]:
+            raise UserError(f'label map {results["seg_map_path"]} has shape {labels.shape}, its '
+                            f'image {results["img_path"]} {results["img"].shape[:2]}')
+        wrong = np.unique(labels[(labels < 0) | (labels >= self.num_classes)])
+        wrong = wrong[wrong != self.ignore_index].tolist()
+        if wrong:
+            raise UserError(
+                f'label map {results["seg_map_path"]} has values {wrong[:10]} outside the '
+                f'{self.num_classes} classes: expected 0..{self.num_classes - 1}, or '
+                f'{self.ignore_index} for ignored pixels'
+                + (' (after reduce_zero_label)' if results.get('reduce_zero_label') else ''))
+        return results

@@ -1,0 +1,20 @@
+"""Schedules, checks and start-up for mmengine's Runner."""
+from cbsa_mm.require import require
+
+require('mmengine')
+
+from .checks import ClassCountHook, StrictLoadHook, check_data_folders, load_strictly  # noqa: E402
+from .launch import (  # noqa: E402
+    add_config_arguments,
+    build_runner,
+    load_config,
+    report_user_errors,
+    use_amp,
+)
+from .schedulers import MinWarmupCosineLR  # noqa: E402
+
+__all__ = [
+    'ClassCountHook', 'MinWarmupCosineLR', 'StrictLoadHook', 'add_config_arguments',
+    'build_runner', 'check_data_folders', 'load_config', 'load_strictly', 'report_user_errors',
+    'use_amp'
+]

@@ -1,0 +1,108 @@
+"""Checks that end a run at its start, with one message, rather than late or never."""
+import os.path as osp
+import re
+import textwrap
+
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+from torch import nn
+from torch.utils.data import DataLoader
+
+from cbsa_mm.errors import UserError
+
+
+def check_data_folders(cfg: Config, loaders: tuple[str, ...]) -> None:
+    """Checks that the folders which the data sets of a config name are there.
+
+    Args:
+        cfg: A config.
+        loaders: Which of its data loaders are going to be used, such as 'train_dataloader'.
+
+    Raises:
+        UserError: If a folder is missing.
+    """
+    for loader in loaders:
+        key, dataset = f'{loader}.dataset', (cfg.get(loader) or {}).get('dataset', {})
+        while 'dataset' in dataset:  # RepeatDataset and the like
+            key, dataset = f'{key}.dataset', dataset['dataset']
+        root = dataset.get('data_root') or ''
+        prefixes = dataset.get('data_prefix', '')
+        for prefix in prefixes.values() if isinstance(prefixes, dict) else [prefixes]:
+            folder = osp.join(root, prefix)
+            if folder and '://' not in folder and not osp.isdir(folder):
+                raise UserError(f'{key}: there is no folder {folder}. Put or link the data set '
+                                f'there, or say where it is: --cfg-options {key}.data_root=FOLDER')
+
+
+def load_strictly(model: nn.Module, checkpoint: dict) -> None:
+    """Loads a checkpoint into a model that it must fit to the last tensor.
+
+    Args:
+        model: The model, not wrapped for distribution.
+        checkpoint: A state dict, or a dict with a ``state_dict``; a leading 'module.' in its keys
+            is dropped.
+
+    Raises:
+        UserError: If a tensor is missing, unknown or of another shape.
+    """
+    state_dict = checkpoint.get('state_dict', checkpoint)
+    try:
+        model.load_state_dict({re.sub(r'^module\.', '', k): v for k, v in state_dict.items()})
+    except (RuntimeError, UserError) as error:
+        reasons = [textwrap.shorten(line, 200) for line in str(error).split('\n\t')]
+        rest = f'; and {len(reasons) - 4} more' if len(reasons) > 4 else ''
+        raise UserError(
+            f'the checkpoint does not fit the model: {"; ".join(reasons[:4])}{rest}. Use the '
+            'config that it was trained with, or set the model to its arch and classes') from error
+
+
+@HOOKS.register_module()
+class StrictLoadHook(Hook):
+    """Refuses a checkpoint that does not fit.
+
+    Without it, the Runner warns about missing, unknown and misshapen tensors and goes on with
+    random ones.
+    """
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Loads strictly, ahead of the Runner's own tolerant loading.
+
+        Raises:
+            UserError: If the checkpoint does not fit the model.
+        """
+        load_strictly(_unwrap(runner.model), checkpoint)
+
+
+@HOOKS.register_module()
+class ClassCountHook(Hook):
+    """Refuses a data set with more classes than the model can predict."""
+
+    def before_train(self, runner: Runner) -> None:
+        """Checks the training data."""
+        self._check(runner, runner.train_dataloader)
+
+    def before_val(self, runner: Runner) -> None:
+        """Checks the validation data."""
+        self._check(runner, runner.val_dataloader)
+
+    def before_test(self, runner: Runner) -> None:
+        """Checks the test data."""
+        self._check(runner, runner.test_dataloader)
+
+    def _check(self, runner: Runner, loader: DataLoader) -> None:
+        model = _unwrap(runner.model)
+        model = getattr(model, 'module', model)  # test-time augmentation
+        key = 'decode_head' if hasattr(model, 'decode_head') else 'head'
+        num_classes = getattr(getattr(model, key, None), 'num_classes', None)
+        classes = getattr(loader.dataset, 'metainfo', {}).get('classes')
+        if num_classes is not None and classes is not None and len(classes) > num_classes:
+            raise UserError(
+                f'{type(loader.dataset).__name__} has {len(classes)} classes, but the model '
+                f'predicts {num_classes}: set model.{key}.num_classes={len(classes)}')
+
+
+def _unwrap(model: nn.Module) -> nn.Module:
+    return model.module if is_model_wrapper(model) else model

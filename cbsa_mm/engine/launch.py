@@ -1,0 +1,107 @@
+"""What the command-line tools share: from arguments to a Runner."""
+import os.path as osp
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch.distributed as dist
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.runner import Runner
+
+from cbsa_mm.errors import UserError
+from cbsa_mm.require import MissingLibraryError, require
+
+from .checks import check_data_folders
+
+
+def add_config_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments that all tools with a config have."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', default={},
+        help='override config values, such as train_dataloader.batch_size=4 or '
+        'test_pipeline.1.scale="(2048,512)"')
+
+
+def load_config(args: Namespace) -> Config:
+    """Reads ``args.config`` with ``args.cfg_options``, and sets ``work_dir`` and ``launcher``.
+
+    Raises:
+        UserError: If there is no such file.
+        MissingLibraryError: If the library that the config is for can't be imported.
+    """
+    if not osp.isfile(args.config):
+        raise UserError(f'there is no config file {args.config}')
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options)
+    require(cfg.get('default_scope', 'mmengine'))
+    name = osp.splitext(osp.basename(args.config))[0]
+    cfg.work_dir = getattr(args, 'work_dir', None) or cfg.get('work_dir') or f'work_dirs/{name}'
+    cfg.launcher = getattr(args, 'launcher', 'none')
+    return cfg
+
+
+def use_amp(cfg: Config, dtype: str) -> None:
+    """Switches mixed precision on.
+
+    Args:
+        cfg: A config to change.
+        dtype: 'float16' or 'bfloat16'.
+
+    Raises:
+        UserError: If this machine has no accelerator.
+    """
+    if get_device() == 'cpu':
+        raise UserError('--amp needs a GPU or another accelerator, and none is visible here; '
+                        'leave --amp out to train in float32')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.dtype = dtype
+    if dtype == 'float16':
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
+    """Builds mmengine's Runner, after checks of what would fail late.
+
+    Args:
+        cfg: A config.
+        loaders: The data loaders that are going to be used, such as ('test_dataloader', ).
+
+    Raises:
+        UserError: If data, checkpoint or a config value is wrong.
+    """
+    check_data_folders(cfg, loaders)
+    if cfg.get('load_from') and '://' not in cfg.load_from and not osp.isfile(cfg.load_from):
+        raise UserError(f'there is no checkpoint {cfg.load_from}')
+    for loader in loaders:
+        if cfg[loader].get('num_workers') == 0:
+            cfg[loader].persistent_workers = False  # PyTorch refuses them without workers
+    if cfg.launcher == 'pytorch' and get_device() == 'cpu':
+        _start_on_cpu(cfg)
+    try:
+        return Runner.from_cfg(cfg)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _start_on_cpu(cfg: Config) -> None:
+    """Starts gloo before mmengine, whose launcher takes CUDA for granted."""
+    dist.init_process_group('gloo')
+    cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
+    if cfg.pop('sync_bn', None):
+        print_log('SyncBatchNorm has no CPU kernel: each process keeps plain BatchNorm', 'current')
+
+
+@contextmanager
+def report_user_errors() -> Iterator[None]:
+    """Ends the program with one message, instead of a traceback, on a user's mistake."""
+    try:
+        yield
+    except (UserError, MissingLibraryError) as error:
+        message = str(error).strip()
+        if 'Original Traceback' in message:  # from a data loader's worker; the cause comes last
+            message = message.splitlines()[-1].removeprefix('cbsa_mm.errors.UserError: ')
+        sys.exit(f'{osp.basename(sys.argv[0])}: error: {message}')

@@ -1,0 +1,36 @@
+"""The learning rate schedule of the published ImageNet recipe."""
+import math
+
+from mmengine.optim.scheduler import _ParamScheduler
+from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
+from mmengine.registry import PARAM_SCHEDULERS
+
+
+@PARAM_SCHEDULERS.register_module()
+class MinWarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
+    """The smaller of a linear warm-up and a cosine, both from step 0.
+
+    At step t the rate is the base rate times min((t + 1) / warmup, (1 + cos(pi t / total)) / 2).
+
+    Args:
+        optimizer: Optimizer or its wrapper.
+        warmup: Steps after which the warm-up alone would have reached the base rate.
+        total: Steps after which the cosine reaches zero.
+        kwargs: mmengine's arguments of every schedule: ``begin``, ``end``, ``last_step``,
+            ``by_epoch`` (steps are epochs by default), ``verbose``.
+
+    Raises:
+        ValueError: If ``warmup`` or ``total`` is not positive.
+    """
+
+    def __init__(self, optimizer, warmup: int, total: int, **kwargs) -> None:
+        if warmup <= 0 or total <= 0:
+            raise ValueError(f'warmup and total must be positive, got {warmup} and {total}')
+        self.warmup = warmup
+        self.total = total
+        super().__init__(optimizer, **kwargs)
+
+    def _get_value(self) -> list[float]:
+        t = self.last_step
+        factor = min((t + 1) / self.warmup, (1 + math.cos(math.pi * t / self.total)) / 2)
+        return [base * factor for base in self.base_values]

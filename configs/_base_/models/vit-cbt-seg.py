@@ -1,0 +1,26 @@
+# ViT/16 encoder and CBT mask-transformer decoder; experiments choose the sizes.
+model = dict(
+    type='EncoderDecoder',
+    data_preprocessor=dict(
+        type='SegDataPreProcessor',
+        size=(512, 512),
+        mean=[127.5, 127.5, 127.5],
+        std=[127.5, 127.5, 127.5],
+        bgr_to_rgb=True,
+        pad_val=0,
+        seg_pad_val=255),
+    backbone=dict(
+        type='VisionTransformer',
+        img_size=(512, 512),
+        patch_size=16,
+        patch_bias=True,
+        embed_dims=384,
+        num_layers=12,
+        num_heads=6,
+        drop_path_rate=0.1,
+        final_norm=True,
+        norm_cfg=dict(type='LN', eps=1e-5),
+        interpolate_mode='bilinear'),
+    decode_head=dict(
+        type='CBTMaskTransformerHead', in_channels=384, num_layers=3, num_classes=150),
+    test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(480, 480)))

@@ -1,0 +1,8 @@
+# CBT-B on ImageNet-1k. Published: 73.4 top-1 at 224 px (arXiv 2509.16875v3); not trained here.
+# Cost: 25.7 M parameters, 15.1 GFLOPs (2 per multiply-add, stem left out).
+# bash tools/dist_train.sh configs/cbt/cbt-b_in1k.py 8 --amp
+_base_ = [
+    '../_base_/models/cbt-cls.py', '../_base_/datasets/imagenet.py',
+    '../_base_/schedules/imagenet.py', '../_base_/runtime/mmpretrain.py'
+]
+model = dict(backbone=dict(arch='base'), head=dict(in_channels=768))

@@ -1,0 +1,67 @@
+"""Evaluates a checkpoint of a segmentation or classification config."""
+import argparse
+
+from mmengine.config import Config
+
+from cbsa_mm.engine import add_config_arguments, build_runner, load_config, report_user_errors
+from cbsa_mm.errors import UserError
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_config_arguments(parser)
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='folder for logs; work_dirs/<config> by default')
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation of the config')
+    parser.add_argument(
+        '--out', help='save predictions: label maps into this folder (segmentation), or scores '
+        'into this .pkl file (classification)')
+    parser.add_argument('--show-dir', help='save pictures of the predictions into this folder')
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+        help='how the processes of a distributed run were started')
+    parser.add_argument('--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def set_output(cfg: Config, out: str) -> None:
+    """Makes the evaluator save predictions."""
+    if cfg.default_scope == 'mmseg':
+        cfg.test_evaluator.update(output_dir=out, keep_results=True)
+        return
+    if not out.endswith('.pkl'):
+        raise UserError(f'--out must name a .pkl file for classification, got {out}')
+    cfg.test_evaluator = [cfg.test_evaluator, dict(type='DumpResults', out_file_path=out)]
+
+
+def set_show_dir(cfg: Config, show_dir: str) -> None:
+    """Makes the visualization hook save every prediction."""
+    hook = cfg.default_hooks.visualization
+    if cfg.default_scope == 'mmseg':
+        hook.update(draw=True, interval=1)
+        cfg.visualizer.save_dir = show_dir
+    else:
+        hook.update(enable=True, interval=1, out_dir=show_dir)
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    cfg.load_from = args.checkpoint
+    if args.out:
+        set_output(cfg, args.out)
+    if args.show_dir:
+        set_show_dir(cfg, args.show_dir)
+    if args.tta:
+        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+        cfg.model = dict(**cfg.tta_model, module=cfg.model)
+    runner = build_runner(cfg, ('test_dataloader', ))
+    runner.test()
+    for what, place in (('Predictions', args.out), ('Pictures', args.show_dir)):
+        if place:
+            runner.logger.info(f'{what} are in {place}')
+
+
+if __name__ == '__main__':
+    with report_user_errors():
+        main()

@@ -1,0 +1,51 @@
+"""Trains a segmentation or classification config."""
+import argparse
+
+from cbsa_mm.engine import (
+    add_config_arguments,
+    build_runner,
+    load_config,
+    report_user_errors,
+    use_amp,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_config_arguments(parser)
+    parser.add_argument(
+        '--work-dir', help='folder for logs and checkpoints; work_dirs/<config> by default')
+    parser.add_argument(
+        '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+        help='go on from a checkpoint, or from the last one in the work dir')
+    parser.add_argument(
+        '--amp', nargs='?', const='float16', choices=['float16', 'bfloat16'],
+        help='mixed precision (float16 unless told)')
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true',
+        help="scale the learning rate from the recipe's total batch size to that of this run")
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+        help='how the processes of a distributed run were started')
+    parser.add_argument('--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    if args.amp:
+        use_amp(cfg, args.amp)
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr.enable = True
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    runner = build_runner(cfg, ('train_dataloader', 'val_dataloader'))
+    runner.train()
+    runner.logger.info(f'Checkpoints are in {runner.work_dir}, logs in {runner.log_dir}')
+
+
+if __name__ == '__main__':
+    with report_user_errors():
+        main()
