@@ -89,13 +89,13 @@ class CBT(BaseModule):
         self.cls_token = nn.Parameter(torch.randn(1, 1, self.embed_dims))
         self.pos_embed = nn.Parameter(
             torch.randn(1, self.num_extra_tokens + self.grid[0] * self.grid[1], self.embed_dims))
-        drop_path_rates = torch.linspace(0, drop_path_rate, self.num_layers).tolist()
+        drop_path_step = drop_path_rate / max(self.num_layers - 1, 1)
         self.layers = ModuleList(
             Block(
                 self.embed_dims,
                 CBSA(self.embed_dims, arch['num_heads'], arch.get('head_dims'), grid_size),
                 ISTA(self.embed_dims),
-                drop_path=rate) for rate in drop_path_rates)
+                drop_path=i * drop_path_step) for i in range(self.num_layers))
         self.norm = nn.LayerNorm(self.embed_dims) if final_norm else nn.Identity()
         self._freeze()
 

@@ -93,17 +93,18 @@ def _texture(name: str, rng: np.random.Generator, x: np.ndarray, y: np.ndarray) 
 
 @register_backend('shapes', prefixes='shapes')
 class ShapesBackend(BaseStorageBackend):
-    """Serves rendered images under ``shapes://SEED/INDEX/SIZE/NUM_SHAPES/{image,labels}.png``.
+    """Serves rendered images under ``shapes://SEED/SIZE/NUM_SHAPES/{images,labels}/INDEX.png``.
 
     So every loader, visualizer and inferencer that reads through mmengine reads them as files.
     """
 
     def get(self, filepath: str) -> bytes:
         """Renders the image or label map of that name to PNG bytes."""
-        *numbers, name = str(filepath).removeprefix('shapes://').split('/')
-        image, labels = self._render(*map(int, numbers))
+        path = str(filepath).removeprefix('shapes://').removesuffix('.png')
+        seed, size, num_shapes, kind, index = path.split('/')
+        image, labels = self._render(int(seed), int(index), int(size), int(num_shapes))
         buffer = io.BytesIO()
-        Image.fromarray(image if name == 'image.png' else labels).save(
+        Image.fromarray(image if kind == 'images' else labels).save(
             buffer, 'PNG', compress_level=0)
         return buffer.getvalue()
 
@@ -155,13 +156,14 @@ class ShapesDataset(BaseDataset):
 
     def _data_info(self, index: int) -> dict:
         num_shapes = 4 if self.task == 'segmentation' else 1
-        folder = f'shapes://{self.seed}/{index}/{self.size}/{num_shapes}'
+        folder = f'shapes://{self.seed}/{self.size}/{num_shapes}'
+        info = dict(img_path=f'{folder}/images/{index:06}.png')
         if self.task == 'classification':
             [gt_label] = draw_classes(self.seed, index, num_shapes)
-            return dict(img_path=f'{folder}/image.png', gt_label=int(gt_label))
+            return dict(info, gt_label=int(gt_label))
         return dict(
-            img_path=f'{folder}/image.png',
-            seg_map_path=f'{folder}/labels.png',
+            info,
+            seg_map_path=f'{folder}/labels/{index:06}.png',
             label_map=None,
             reduce_zero_label=False,
             seg_fields=[])

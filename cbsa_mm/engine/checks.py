@@ -5,7 +5,7 @@ import textwrap
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch import nn
@@ -52,7 +52,8 @@ def load_strictly(model: nn.Module, checkpoint: dict) -> None:
     try:
         model.load_state_dict({re.sub(r'^module\.', '', k): v for k, v in state_dict.items()})
     except (RuntimeError, UserError) as error:
-        reasons = [textwrap.shorten(line, 200) for line in str(error).split('\n\t')]
+        reasons = [textwrap.shorten(line, 200) for line in str(error).split('\n\t')
+                   if not line.startswith('Error(s) in loading')]
         rest = f'; and {len(reasons) - 4} more' if len(reasons) > 4 else ''
         raise UserError(
             f'the checkpoint does not fit the model: {"; ".join(reasons[:4])}{rest}. Use the '
@@ -94,7 +95,6 @@ class ClassCountHook(Hook):
 
     def _check(self, runner: Runner, loader: DataLoader) -> None:
         model = _unwrap(runner.model)
-        model = getattr(model, 'module', model)  # test-time augmentation
         key = 'decode_head' if hasattr(model, 'decode_head') else 'head'
         num_classes = getattr(getattr(model, key, None), 'num_classes', None)
         classes = getattr(loader.dataset, 'metainfo', {}).get('classes')
@@ -105,4 +105,7 @@ class ClassCountHook(Hook):
 
 
 def _unwrap(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model
+    """The model inside the wrappers for distribution and test-time augmentation."""
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    return model

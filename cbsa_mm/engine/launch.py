@@ -1,4 +1,6 @@
 """What the command-line tools share: from arguments to a Runner."""
+import atexit
+import gc
 import os.path as osp
 import sys
 from argparse import ArgumentParser, Namespace
@@ -90,9 +92,16 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
 def _start_on_cpu(cfg: Config) -> None:
     """Starts gloo before mmengine, whose launcher takes CUDA for granted."""
     dist.init_process_group('gloo')
+    atexit.register(_stop)
     cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
     if cfg.pop('sync_bn', None):
         print_log('SyncBatchNorm has no CPU kernel: each process keeps plain BatchNorm', 'current')
+
+
+def _stop() -> None:
+    """Ends gloo's threads, which abort a process that exits around them."""
+    gc.collect()  # the Runner's cycles hold the group
+    dist.destroy_process_group()
 
 
 @contextmanager

@@ -1,11 +1,10 @@
 # CBT classifier; experiments choose arch and in_channels.
 model = dict(
     type='ImageClassifier',
-    backbone=dict(type='CBT', arch='small', img_size=224, patch_size=16),
+    backbone=dict(type='CBT', img_size=224, patch_size=16),
     head=dict(
         type='LinearClsHead',
         num_classes=1000,
-        in_channels=384,
         loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'),
         init_cfg=None))  # PyTorch's default, as published
 data_preprocessor = dict(

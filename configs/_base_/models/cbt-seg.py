@@ -21,5 +21,6 @@ model = dict(
         in_channels=192,
         num_layers=2,
         head_dims=64,
-        num_classes=6),
+        num_classes=6,
+        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True)),
     test_cfg=dict(mode='whole'))

@@ -11,7 +11,11 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook', by_epoch=False, interval=1000, max_keep_ckpts=2, save_best='mIoU'),
+        type='CheckpointHook',
+        by_epoch=False,
+        interval=4 * 2527,  # iterations; 4 epochs of ADE20K
+        max_keep_ckpts=2,
+        save_best='mIoU'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='SegVisualizationHook'))
 custom_hooks = [dict(type='StrictLoadHook'), dict(type='ClassCountHook')]

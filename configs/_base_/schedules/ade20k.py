@@ -9,5 +9,4 @@ param_scheduler = dict(
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=4 * 2527)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-default_hooks = dict(checkpoint=dict(interval=4 * 2527))
 auto_scale_lr = dict(enable=False, base_batch_size=8)

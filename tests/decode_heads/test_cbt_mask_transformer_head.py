@@ -1,0 +1,104 @@
+import oracle
+import pytest
+import released
+import torch
+from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+
+from cbsa_mm.decode_heads import CBTMaskTransformerHead
+
+
+def relative_error(ours, theirs):
+    return ((ours - theirs).norm() / theirs.norm()).item()
+
+
+def test_parity_with_the_released_decoder():
+    golden = released.read('cbt_decoder')
+    head = CBTMaskTransformerHead(32, num_classes=150)
+    head.load_state_dict(released.rename(released.pick(golden, 'weight.'), released.DECODER))
+    features = golden['input.tokens'].transpose(1, 2).unflatten(2, (16, 16)).requires_grad_()
+    masks = head([features])
+    assert relative_error(masks, golden['output.masks']) < 1e-5
+
+    (masks * golden['input.upstream_grad']).sum().backward()
+    grads = released.rename(released.pick(golden, 'grad.'), released.DECODER)
+    their_input_grad = grads.pop('input')
+    assert relative_error(features.grad.flatten(2).transpose(1, 2), their_input_grad) < 1e-4
+    assert set(grads) == {name for name, _ in head.named_parameters()}
+    for name, parameter in head.named_parameters():
+        assert relative_error(parameter.grad, grads[name]) < 1e-4, name
+
+
+@pytest.mark.parametrize('num_classes, grid', [(2, (20, 32)), (19, (14, 12)), (150, (5, 3))])
+def test_equals_the_equations(num_classes, grid):
+    torch.manual_seed(num_classes)
+    head = CBTMaskTransformerHead(
+        16, num_classes=num_classes, num_layers=2, num_heads=2, head_dims=6, grid_size=4).double()
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter)
+    features = torch.randn(2, 16, *grid, dtype=torch.double)
+    theirs = oracle.decoder(features, dict(head.named_parameters()), 2, 4)
+    torch.testing.assert_close(head((features, )), theirs, rtol=1e-8, atol=1e-10)
+
+
+def samples(num_classes, size, ignore_from=None):
+    labels = torch.randint(num_classes, (1, *size))
+    if ignore_from is not None:
+        labels[:, ignore_from:] = 255
+    return [SegDataSample(gt_sem_seg=PixelData(data=labels))], labels
+
+
+@pytest.mark.parametrize('align_corners', [False, True])
+def test_loss_is_cross_entropy_of_the_upsampled_masks(align_corners):
+    init_default_scope('mmseg')
+    head = CBTMaskTransformerHead(16, num_classes=7, num_layers=1, align_corners=align_corners)
+    features = [torch.randn(1, 16, 4, 6)]
+    data, labels = samples(7, (64, 96), ignore_from=32)
+    losses = head.loss(features, data, {})
+    masks = torch.nn.functional.interpolate(
+        head(features), size=(64, 96), mode='bilinear', align_corners=align_corners)
+    # mmseg averages over ignored pixels too unless told otherwise (avg_non_ignore).
+    expected = torch.nn.functional.cross_entropy(masks, labels, ignore_index=255, reduction='sum')
+    torch.testing.assert_close(losses['loss_ce'], expected / labels.numel())
+
+
+def test_builds_from_mmseg_config_and_trains():
+    init_default_scope('mmseg')
+    head = MODELS.build(dict(
+        type='CBTMaskTransformerHead', in_channels=16, channels=16, num_classes=3, num_layers=1,
+        loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.5)))
+    head.init_weights()
+    assert head.class_embed.std() < 0.03 and head.layers[0].attn.step_x.std() > 0.03
+    data, _ = samples(3, (32, 32))
+    head.loss([torch.randn(1, 16, 2, 2)], data, {})['loss_ce'].backward()
+    assert all(p.grad is not None for p in head.parameters())
+
+
+def test_checkpointing_changes_no_gradient():
+    plain = CBTMaskTransformerHead(16, num_classes=5)
+    saving = CBTMaskTransformerHead(16, num_classes=5, with_cp=True)
+    saving.load_state_dict(plain.state_dict())
+    features, upstream = torch.randn(1, 16, 6, 6), torch.randn(1, 5, 6, 6)
+    for head in (plain, saving):
+        (head([features]) * upstream).sum().backward()
+    for ours, theirs in zip(plain.parameters(), saving.parameters()):
+        torch.testing.assert_close(ours.grad, theirs.grad)
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(channels=8), 'channels=8 must equal in_channels=16'),
+    (dict(num_layers=0), 'num_layers must be at least 1, got 0'),
+    (dict(num_classes=2, out_channels=1), 'for binary segmentation use num_classes=2'),
+    (dict(head_dims=0), 'head_dims must be at least 1, got 0'),
+])
+def test_refuses_bad_arguments(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        CBTMaskTransformerHead(16, **dict(num_classes=5) | kwargs)
+
+
+@pytest.mark.parametrize('shape', [(1, 8, 4, 4), (1, 16, 16)])
+def test_refuses_other_features(shape):
+    with pytest.raises(ValueError, match=r'takes features of shape \(B, 16, H, W\), got'):
+        CBTMaskTransformerHead(16, num_classes=5)([torch.randn(shape)])

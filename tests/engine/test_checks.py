@@ -1,0 +1,56 @@
+import pytest
+import torch
+from mmengine.config import Config
+
+from cbsa_mm.engine import check_data_folders, load_strictly, report_user_errors, use_amp
+from cbsa_mm.errors import UserError
+
+
+def test_missing_folder_is_named(tmp_path):
+    (tmp_path / 'images').mkdir()
+    dataset = dict(data_root=str(tmp_path), data_prefix=dict(img='images', labels='labels'))
+    cfg = Config(dict(train_dataloader=dict(dataset=dict(type='Repeat', dataset=dataset))))
+    with pytest.raises(UserError, match=rf'train_dataloader.dataset.dataset: there is no folder '
+                       rf'{tmp_path}/labels.*--cfg-options train_dataloader.dataset.dataset'):
+        check_data_folders(cfg, ('train_dataloader', ))
+    (tmp_path / 'labels').mkdir()
+    check_data_folders(cfg, ('train_dataloader', ))
+
+
+def test_data_without_files_has_no_folders():
+    cfg = Config(dict(train_dataloader=dict(dataset=dict(type='ShapesDataset'))))
+    check_data_folders(cfg, ('train_dataloader', 'val_dataloader'))
+
+
+def test_loads_with_and_without_prefix():
+    model, other = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
+    load_strictly(model, dict(state_dict={f'module.{k}': v for k, v in other.state_dict().items()}))
+    assert torch.equal(model.weight, other.weight)
+    load_strictly(model, other.state_dict())
+
+
+@pytest.mark.parametrize('change, message', [
+    (dict(weight=torch.zeros(3, 4)), 'size mismatch for weight'),
+    (dict(extra=torch.zeros(1)), 'Unexpected key'),
+    (dict(bias=None), 'Missing key'),
+])
+def test_refuses_what_does_not_fit(change, message):
+    state_dict = {k: v for k, v in (torch.nn.Linear(2, 3).state_dict() | change).items()
+                  if v is not None}
+    with pytest.raises(UserError, match=f'does not fit the model.*{message}.*Use the config'):
+        load_strictly(torch.nn.Linear(2, 3), dict(state_dict=state_dict))
+
+
+def test_user_errors_end_with_one_message():
+    worker = UserError('Caught UserError in DataLoader worker process 0.\nOriginal Traceback '
+                       '(most recent call last):\n...\ncbsa_mm.errors.UserError: bad label')
+    with pytest.raises(SystemExit, match='error: bad label$'), report_user_errors():
+        raise worker
+    with pytest.raises(RuntimeError, match='a bug'), report_user_errors():
+        raise RuntimeError('a bug')
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has a GPU')
+def test_amp_needs_an_accelerator():
+    with pytest.raises(UserError, match='--amp needs a GPU'):
+        use_amp(Config(dict(optim_wrapper=dict(type='OptimWrapper'))), 'float16')

@@ -1,0 +1,75 @@
+import oracle
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from cbsa_mm.layers import CBSA
+
+
+@pytest.mark.parametrize('embed_dims, num_heads, head_dims, grid_size, grid, extra, offset', [
+    (12, 3, None, 4, (8, 8), 1, 0),
+    (12, 3, None, 4, (8, 8), 1, 1),
+    (16, 2, 10, 3, (7, 5), 4, 0),
+    (6, 5, 7, 2, (1, 9), 0, 0),
+    (8, 1, 3, 10, (4, 6), 2, 2),  # fewer tokens a side than representatives
+])
+def test_equals_the_equations(embed_dims, num_heads, head_dims, grid_size, grid, extra, offset):
+    torch.manual_seed(embed_dims)
+    attn = CBSA(embed_dims, num_heads, head_dims, grid_size).double()
+    x = torch.randn(2, grid[0] * grid[1] + extra, embed_dims, dtype=torch.double)
+    parameters = dict(attn.named_parameters())
+
+    ours = attn(x, grid, offset)
+    theirs = oracle.cbsa(x, parameters, num_heads, grid, grid_size, offset)
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+    upstream = torch.randn_like(ours)
+    for our_grad, their_grad in zip(
+            torch.autograd.grad(ours, parameters.values(), upstream),
+            torch.autograd.grad(theirs, parameters.values(), upstream)):
+        torch.testing.assert_close(our_grad, their_grad, rtol=1e-9, atol=1e-11)
+
+
+def test_tokens_outside_the_grid_have_no_order():
+    attn = CBSA(12, 3, grid_size=2).double()
+    x = torch.randn(1, 16 + 5, 12, dtype=torch.double)
+    order = torch.cat([torch.arange(16), 16 + torch.randperm(5)])
+    torch.testing.assert_close(attn(x[:, order], (4, 4)), attn(x, (4, 4))[:, order])
+
+
+def test_mirrored_image_gives_mirrored_tokens():
+    attn = CBSA(12, 3, grid_size=4).double()
+    image = torch.randn(1, 6, 10, 12, dtype=torch.double)
+    ours = attn(image.flatten(1, 2), (6, 10)).unflatten(1, (6, 10))
+    mirrored = attn(image.flip(2).flatten(1, 2), (6, 10)).unflatten(1, (6, 10))
+    torch.testing.assert_close(mirrored, ours.flip(2))
+
+
+def test_cost_is_linear_in_tokens():
+    attn = CBSA(32, 2, grid_size=4)
+
+    def cost(side):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            attn(torch.randn(1, side * side, 32), (side, side))
+        return counter.get_total_flops()
+
+    assert cost(32) - cost(16) == 4 * (cost(16) - cost(8)) > 0
+    # 2 N d^2 + 3 N m d multiply-adds grow with N = side^2; a multiply-add counts twice.
+    assert cost(16) - cost(8) == 2 * (256 - 64) * (2 * 32 * 32 + 3 * 16 * 32)
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(embed_dims=10, num_heads=3), 'num_heads=3 does not divide embed_dims=10'),
+    (dict(embed_dims=0, num_heads=1), 'embed_dims must be at least 1, got 0'),
+    (dict(embed_dims=8, num_heads=2, head_dims=0), 'head_dims must be at least 1'),
+    (dict(embed_dims=8, num_heads=2, grid_size=-1), 'grid_size must be at least 1'),
+])
+def test_refuses_bad_sizes(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        CBSA(**kwargs)
+
+
+@pytest.mark.parametrize('grid, offset', [((5, 4), 0), ((4, 4), 2), ((4, 4), -1)])
+def test_refuses_a_grid_that_does_not_fit(grid, offset):
+    with pytest.raises(ValueError, match='does not fit into 17 tokens'):
+        CBSA(8, 2)(torch.randn(1, 17, 8), grid, offset)

@@ -1,0 +1,69 @@
+"""The whole segmenter of the shipped configs against the released code's."""
+from pathlib import Path
+
+import pytest
+import released
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+
+import cbsa_mm  # noqa: F401
+
+ROOT = Path(__file__).parents[1]
+IMAGE = ROOT / 'data/ade/ADEChallengeData2016/images/validation/ADE_val_00000001.jpg'
+
+
+def relative_error(ours, theirs):
+    return ((ours - theirs).norm() / theirs.norm()).item()
+
+
+@pytest.fixture
+def cfg():
+    """The shipped config at the golden files' sizes."""
+    cfg = Config.fromfile(ROOT / 'configs/cbt/cbt-t_ade20k.py')
+    cfg.merge_from_dict({
+        'model.backbone': dict(img_size=(256, 256), embed_dims=32, num_layers=2, num_heads=2),
+        'model.backbone.init_cfg': None,
+        'model.decode_head.in_channels': 32,
+        'model.test_cfg': dict(crop_size=(256, 256), stride=(224, 224)),
+    })
+    cfg.test_pipeline[1].scale = (1024, 256)
+    init_default_scope('mmseg')
+    return cfg
+
+
+@pytest.fixture
+def model(cfg):
+    golden = released.read('cbt_segmenter')
+    encoder = released.rename(released.pick(golden, 'weight.encoder.'), released.ENCODER)
+    decoder = released.rename(released.pick(golden, 'weight.decoder.'), released.DECODER)
+    model = MODELS.build(cfg.model).eval()
+    model.backbone.load_state_dict(encoder)
+    model.decode_head.load_state_dict(decoder)
+    return model
+
+
+@torch.no_grad()
+def test_parity_with_the_released_segmenter(model):
+    golden = released.read('cbt_segmenter')
+    [features] = model.extract_feat(golden['input.image'])
+    patches = features.flatten(2).transpose(1, 2)
+    assert relative_error(patches, golden['output.encoder_tokens'][:, 1:]) < 1e-5
+    meta = dict(img_shape=(256, 256))
+    logits = model.encode_decode(golden['input.image'], [meta])
+    assert relative_error(logits[..., ::8, ::8], golden['output.logits']) < 1e-5
+
+
+@torch.no_grad()
+def test_label_map_of_an_ade20k_image(cfg, model):
+    if not IMAGE.exists():
+        pytest.skip(f'ADE20K may not be shipped: {IMAGE.relative_to(ROOT)} is not there')
+    golden = released.read('cbt_segmenter_ade1')
+    pipeline = Compose([t for t in cfg.test_pipeline if t.type != 'LoadAnnotations'])
+    [sample] = model.test_step(pseudo_collate([pipeline(dict(img_path=str(IMAGE)))]))
+    clear = golden['margin.single_scale'] > 1e-3
+    labels = sample.pred_sem_seg.data[0]
+    assert clear.float().mean() > 0.5
+    assert torch.equal(labels[clear].byte(), golden['labels.single_scale'][clear])

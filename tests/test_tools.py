@@ -1,0 +1,271 @@
+"""The command-line tools, as a user starts them, on small data."""
+import csv
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cbsa_mm.datasets.shapes import render
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = ROOT / 'configs/cbt'
+pytestmark = pytest.mark.e2e
+
+SHAPES = [
+    'model.backbone.arch.embed_dims=16', 'model.backbone.arch.num_layers=2',
+    'model.backbone.arch.num_heads=2', 'val_dataloader.dataset.num_images=8',
+    'test_dataloader.dataset.num_images=8', 'train_dataloader.num_workers=0',
+    'val_dataloader.num_workers=0', 'test_dataloader.num_workers=0'
+]
+SEGMENT = SHAPES + [
+    'model.decode_head.in_channels=16', 'train_cfg.max_iters=2', 'train_cfg.val_interval=2',
+    'default_hooks.checkpoint.interval=2'
+]
+CLASSIFY = SHAPES + [
+    'model.head.in_channels=16', 'train_cfg.max_epochs=1', 'train_dataloader.dataset.num_images=16'
+]
+
+
+def scalars(work_dir):
+    """What the run logged last."""
+    [*_, last] = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
+    return [json.loads(line) for line in last.read_text().splitlines()]
+
+
+def metrics(work_dir):
+    """The metrics that tools/test.py wrote."""
+    [file] = Path(work_dir).glob('*/[0-9]*.json')
+    return json.loads(file.read_text())
+
+
+def checkpoints(work_dir):
+    return sorted(p.name for p in Path(work_dir).rglob('*.pth*'))
+
+
+@pytest.fixture(scope='session')
+def segmenter(tmp_path_factory):
+    """A work dir of two iterations of cbt-t_shapes."""
+    work_dir = tmp_path_factory.mktemp('segmenter')
+    subprocess.run([sys.executable, ROOT / 'tools/train.py', CONFIGS / 'cbt-t_shapes.py',
+                    '--work-dir', work_dir, '--cfg-options', *SEGMENT], check=True, cwd=work_dir)
+    return work_dir
+
+
+@pytest.fixture(scope='session')
+def classifier(tmp_path_factory):
+    """A work dir of one epoch of cbt-t_shapes-cls."""
+    work_dir = tmp_path_factory.mktemp('classifier')
+    subprocess.run([sys.executable, ROOT / 'tools/train.py', CONFIGS / 'cbt-t_shapes-cls.py',
+                    '--work-dir', work_dir, '--cfg-options', *CLASSIFY], check=True, cwd=work_dir)
+    return work_dir
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    for i in range(2):
+        Image.fromarray(render(0, i, 96, 4)[0]).save(folder / f'{i}.png')
+    return folder
+
+
+def test_segmentation_train_test_predict_show(segmenter, run_tool, images, tmp_path):
+    config, checkpoint = CONFIGS / 'cbt-t_shapes.py', segmenter / 'iter_2.pth'
+    validation = [s['mIoU'] for s in scalars(segmenter) if 'mIoU' in s]
+    run_tool('test', config, checkpoint, '--work-dir', 'test', '--out', 'out', '--show-dir',
+             'show', '--cfg-options', *SHAPES, 'model.decode_head.in_channels=16')
+    assert [metrics('test')['mIoU']] == validation
+    assert validation[0] < 25  # next to untrained: near chance
+    assert len(list((tmp_path / 'out').glob('*.png'))) == 8
+    assert len(list((tmp_path / 'show').rglob('*.png'))) == 8
+
+    options = ['--cfg-options', *SHAPES, 'model.decode_head.in_channels=16']
+    run_tool('predict', images, config, checkpoint, '--out-dir', 'predicted', *options)
+    assert sorted(p.name for p in (tmp_path / 'predicted/vis').iterdir()) == ['0.png', '1.png']
+    label_maps = [np.asarray(Image.open(p)) for p in (tmp_path / 'predicted/pred').iterdir()]
+    assert [m.shape for m in label_maps] == [(96, 96)] * 2
+    assert max(m.max() for m in label_maps) < 6
+
+    run_tool('show_results', config, checkpoint, '--out', 'results.png', '--num', 2, *options)
+    assert Image.open(tmp_path / 'results.png').width > 500
+
+
+def test_segmentation_with_test_time_augmentation(segmenter, run_tool):
+    run_tool('test', CONFIGS / 'cbt-t_shapes.py', segmenter / 'iter_2.pth', '--tta', '--work-dir',
+             'test', '--cfg-options', *SHAPES, 'model.decode_head.in_channels=16',
+             'test_dataloader.batch_size=1')
+    assert metrics('test')['mIoU'] > 0
+
+
+def test_classification_train_test_predict_show(classifier, run_tool, images, tmp_path):
+    config, checkpoint = CONFIGS / 'cbt-t_shapes-cls.py', classifier / 'epoch_1.pth'
+    options = ['--cfg-options', *SHAPES, 'model.head.in_channels=16']
+    run_tool('test', config, checkpoint, '--work-dir', 'test', '--out', 'out.pkl', '--show-dir',
+             'show', *options)
+    assert 'accuracy/top1' in metrics('test')
+    assert len(pickle.loads((tmp_path / 'out.pkl').read_bytes())) == 8
+    assert len(list((tmp_path / 'show').rglob('*.png'))) == 8
+    run_tool('test', config, checkpoint, '--work-dir', 'tta', '--tta', *options)
+    assert 'accuracy/top1' in metrics('tta')
+
+    run_tool('predict', images, config, checkpoint, '--topk', 2, *options)
+    with open(tmp_path / 'predictions/classes.csv') as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4 and float(rows[0]['score']) >= float(rows[1]['score'])
+    assert {row['class'] for row in rows} <= {'disk', 'square', 'triangle', 'star', 'ring'}
+
+    run_tool('show_results', config, checkpoint, '--num', 4, *options)
+    assert Image.open(tmp_path / 'results.png').width > 500
+
+
+def test_resume_goes_on_where_it_stopped(segmenter, run_tool):
+    run_tool('train', CONFIGS / 'cbt-t_shapes.py', '--work-dir', 'resumed', '--resume',
+             segmenter / 'iter_2.pth', '--cfg-options', *SEGMENT, 'train_cfg.max_iters=4',
+             'default_hooks.logger.interval=1')
+    assert [s['iter'] for s in scalars('resumed') if 'loss' in s] == [3, 4]
+    run_tool('train', CONFIGS / 'cbt-t_shapes.py', '--work-dir', 'resumed', '--resume',
+             '--cfg-options', *SEGMENT, 'train_cfg.max_iters=5', 'default_hooks.logger.interval=1')
+    assert [s['iter'] for s in scalars('resumed') if 'loss' in s] == [5]
+
+
+def test_auto_scale_lr(run_tool, imagenet):
+    run_tool('train', CONFIGS / 'cbt-t_in1k.py', '--auto-scale-lr', '--work-dir', 'work',
+             '--cfg-options', *imagenet_options(imagenet), 'default_hooks.logger.interval=1')
+    assert scalars('work')[0]['lr'] == pytest.approx(2e-4 / 20 * 3 / 256)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='two processes want two GPUs, or none')
+def test_two_processes_train_and_test(tmp_path):
+    environment = os.environ | dict(PATH=f'{Path(sys.executable).parent}:{os.environ["PATH"]}')
+    config = CONFIGS / 'cbt-t_shapes.py'
+    subprocess.run(['bash', ROOT / 'tools/dist_train.sh', config, '2', '--work-dir', 'work',
+                    '--cfg-options', *SEGMENT], check=True, cwd=tmp_path,
+                   env=environment | dict(PORT='29513'))
+    assert 'iter_2.pth' in checkpoints(tmp_path / 'work')
+    subprocess.run(['bash', ROOT / 'tools/dist_test.sh', config, 'work/iter_2.pth', '2',
+                    '--work-dir', 'test', '--cfg-options', *SHAPES,
+                    'model.decode_head.in_channels=16'], check=True, cwd=tmp_path,
+                   env=environment | dict(PORT='29514'))
+    [validated] = [s['mIoU'] for s in scalars(tmp_path / 'work') if 'mIoU' in s]
+    assert metrics(tmp_path / 'test')['mIoU'] == validated
+
+
+def ade20k_options(root):
+    """Two iterations and a validation of an ADE20K config at 64 pixels."""
+    options = [f'{split}_dataloader.dataset.data_root={root}' for split in ('train', 'val')]
+    return options + [
+        'train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'train_dataloader.num_workers=0',
+        'val_dataloader.num_workers=0', 'model.backbone.init_cfg=None',
+        'model.backbone.img_size=(64,64)', 'model.data_preprocessor.size=(64,64)',
+        'model.test_cfg.crop_size=(64,64)', 'model.test_cfg.stride=(48,48)',
+        'train_dataloader.dataset.pipeline.3.scale=(256,64)',
+        'train_dataloader.dataset.pipeline.4.crop_size=(64,64)',
+        'val_dataloader.dataset.pipeline.1.scale=(256,64)',
+        'default_hooks.checkpoint.save_last=False', 'default_hooks.checkpoint.save_best=None'
+    ]
+
+
+def imagenet_options(root):
+    """Two iterations and a validation of an ImageNet config on a few classes."""
+    options = []
+    for split in ('train', 'val'):
+        options += [f'{split}_dataloader.dataset.type=CustomDataset',
+                    f'{split}_dataloader.dataset.data_root={root}',
+                    f'{split}_dataloader.num_workers=0', f'{split}_dataloader.batch_size=3']
+    return options + [
+        'train_cfg.max_epochs=1', 'default_hooks.checkpoint.interval=-1',
+        'default_hooks.checkpoint.save_last=False', 'default_hooks.checkpoint.save_best=None'
+    ]
+
+
+@pytest.mark.parametrize('size', 'tsbl')
+def test_ade20k_config_trains_and_validates(size, run_tool, ade20k):
+    run_tool('train', CONFIGS / f'cbt-{size}_ade20k.py', '--work-dir', 'work', '--cfg-options',
+             *ade20k_options(ade20k), 'default_hooks.logger.interval=1')
+    *losses, validation = scalars('work')
+    assert [s['iter'] for s in losses] == [1, 2]
+    assert all(0 < s['loss'] < 20 for s in losses)
+    assert 0 <= validation['mIoU'] < 20
+
+
+@pytest.mark.parametrize('size', 'tsbl')
+def test_imagenet_config_trains_and_validates(size, run_tool, imagenet):
+    run_tool('train', CONFIGS / f'cbt-{size}_in1k.py', '--work-dir', 'work', '--cfg-options',
+             *imagenet_options(imagenet), 'default_hooks.logger.interval=1')
+    *losses, validation = scalars('work')
+    assert [s['iter'] for s in losses] == [1, 2]
+    assert all(0 < s['loss'] < 20 for s in losses)
+    assert 'accuracy/top5' in validation
+
+
+@pytest.mark.parametrize('config, options, message', [
+    ('cbt-t_ade20k', [], 'there is no folder data/ade/ADEChallengeData2016/images/training'),
+    ('cbt-t_in1k', [], 'there is no folder data/imagenet/train'),
+    ('cbt-t_camvid', [], 'there is no folder data/camvid/images/train'),
+    ('cbt-t_shapes-cls', ['model.backbone.arch.layers=3'], 'arch as a dict must have the keys'),
+    ('cbt-t_shapes', ['model.backbone.in_channels=4'], 'CBT with in_channels=4 takes images'),
+    ('cbt-t_shapes', ['model.decode_head.in_channels=8'], 'in_channels=8 takes features'),
+    ('cbt-t_shapes', ['model.decode_head.num_classes=4'],
+     'has 6 classes, but the model predicts 4: set model.decode_head.num_classes=6'),
+    ('cbt-t_shapes-cls', ['model.head.num_classes=4'], 'set model.head.num_classes=5'),
+    ('cbt-t_shapes', ['load_from=nowhere.pth'], 'there is no checkpoint nowhere.pth'),
+    ('nowhere', [], 'there is no config file'),
+])
+def test_mistakes_end_with_one_message(config, options, message, run_tool, tmp_path):
+    small = dict(shapes=SEGMENT).get(config.removeprefix('cbt-t_'), SHAPES[-3:])
+    with pytest.raises(SystemExit, match=f'^train.py: error: .*{message}'):
+        run_tool('train', CONFIGS / f'{config}.py', '--work-dir', 'work', '--cfg-options',
+                 *small, *options)
+    assert checkpoints(tmp_path) == []
+
+
+def test_unknown_arch(run_tool, imagenet):
+    with pytest.raises(SystemExit, match="error: unknown arch 'huge': choose from tiny, small"):
+        run_tool('train', CONFIGS / 'cbt-t_in1k.py', '--cfg-options', *imagenet_options(imagenet),
+                 'model.backbone.arch=huge')
+
+
+@pytest.mark.parametrize('num_workers', [0, 1])
+def test_label_outside_the_classes(num_workers, run_tool, ade20k, tmp_path):
+    folder = tmp_path / 'annotations'
+    folder.mkdir()
+    for i in range(2):
+        Image.fromarray(np.full((96, 128), 151, np.uint8)).save(folder / f'{i}.png')
+    with pytest.raises(SystemExit, match=r'error: label map .*annotations/\d.png has values \[150\]'
+                       r' outside the 150 classes'):
+        run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--work-dir', 'work', '--cfg-options',
+                 *ade20k_options(ade20k), f'train_dataloader.num_workers={num_workers}',
+                 f'train_dataloader.dataset.data_prefix.seg_map_path={folder}')
+    assert checkpoints(tmp_path) == []
+
+
+def test_checkpoint_of_another_arch(segmenter, classifier, run_tool):
+    with pytest.raises(SystemExit, match='does not fit the model: .*another arch: its embed_dims '
+                       "is 16, this CBT's 192"):
+        run_tool('test', CONFIGS / 'cbt-t_shapes.py', segmenter / 'iter_2.pth')
+    with pytest.raises(SystemExit, match='does not fit the model: .*Unexpected key'):
+        run_tool('test', CONFIGS / 'cbt-t_shapes-cls.py', classifier / 'epoch_1.pth',
+                 '--cfg-options', *SHAPES, 'model.head.in_channels=16',
+                 'model.backbone.arch.num_layers=1')
+    with pytest.raises(SystemExit, match='there is no checkpoint nowhere.pth'):
+        run_tool('test', CONFIGS / 'cbt-t_shapes.py', 'nowhere.pth')
+
+
+def test_predicting_nothing(segmenter, run_tool, tmp_path):
+    with pytest.raises(SystemExit, match='neither an image nor a folder with images'):
+        run_tool('predict', tmp_path, CONFIGS / 'cbt-t_shapes.py', segmenter / 'iter_2.pth')
+
+
+@pytest.mark.parametrize('tool', ['train', 'test', 'predict', 'show_results'])
+def test_help(tool, run_tool, capsys):
+    with pytest.raises(SystemExit) as end:
+        run_tool(tool, '--help')
+    assert end.value.code == 0
+    assert 'config file' in capsys.readouterr().out

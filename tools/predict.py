@@ -1,0 +1,99 @@
+"""Predicts images with a trained model: label overlays (segmentation) or classes."""
+import argparse
+import csv
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
+from mmengine.runner import CheckpointLoader
+from rich.console import Console
+from rich.table import Table
+
+from cbsa_mm.engine import add_config_arguments, load_config, load_strictly, report_user_errors
+from cbsa_mm.errors import UserError
+
+SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.webp'}
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('input', type=Path, help='image, or folder of images')
+    add_config_arguments(parser)
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        '--out-dir', type=Path, default=Path('predictions'),
+        help='where results go: vis/ and pred/ (segmentation) or classes.csv (classification)')
+    parser.add_argument('--device', help='such as cuda:0; the first GPU if there is one')
+    parser.add_argument('--opacity', type=float, default=0.5, help='of the label overlay, 0 to 1')
+    parser.add_argument('--topk', type=int, default=5, help='how many classes to tell per image')
+    return parser.parse_args()
+
+
+def find_images(path: Path) -> list[str]:
+    """An image, or the images of a folder in order of their names."""
+    if path.is_file():
+        return [str(path)]
+    images = sorted(str(p) for p in path.glob('*') if p.suffix.lower() in SUFFIXES)
+    if not images:
+        raise UserError(f'{path} is neither an image nor a folder with images '
+                        f'({", ".join(sorted(SUFFIXES))})')
+    return images
+
+
+def dataset_meta(cfg: Config, checkpoint: dict) -> dict:
+    """Class names and colours: the checkpoint's, or those of the config's data set."""
+    meta = checkpoint.get('meta', {}).get('dataset_meta')
+    if meta is None:
+        dataset = cfg.test_dataloader.dataset
+        meta = getattr(DATASETS.get(dataset.type), 'METAINFO', {}) | dataset.get('metainfo', {})
+    return dict(meta)
+
+
+def segment(cfg: Config, weights: str, images: list[str], args: argparse.Namespace) -> None:
+    """Writes overlays to vis/ and label maps to pred/."""
+    from mmseg.apis import MMSegInferencer
+    inferencer = MMSegInferencer(cfg, weights, device=args.device)
+    checkpoint = CheckpointLoader.load_checkpoint(weights, map_location='cpu')
+    load_strictly(inferencer.model, checkpoint)
+    meta = dataset_meta(cfg, checkpoint)
+    inferencer.model.dataset_meta = {key: meta.get(key) for key in ('classes', 'palette')}
+    inferencer(images, out_dir=str(args.out_dir), opacity=args.opacity)
+    print(f'Overlays are in {args.out_dir}/vis, label maps in {args.out_dir}/pred')
+
+
+def classify(cfg: Config, weights: str, images: list[str], args: argparse.Namespace) -> None:
+    """Prints the classes of each image, and writes them to classes.csv."""
+    from mmpretrain import ImageClassificationInferencer
+    checkpoint = CheckpointLoader.load_checkpoint(weights, map_location='cpu')
+    classes = dataset_meta(cfg, checkpoint).get('classes')
+    inferencer = ImageClassificationInferencer(
+        cfg, pretrained=weights, device=args.device, classes=classes)
+    load_strictly(inferencer.model, checkpoint)
+    table = Table('image', 'class', 'score')
+    rows = []
+    for image, result in zip(images, inferencer(images)):
+        scores = result['pred_scores']
+        for label in scores.argsort()[::-1][:args.topk]:
+            rows.append((image, classes[label] if classes else int(label), float(scores[label])))
+            table.add_row(Path(image).name, str(rows[-1][1]), f'{scores[label]:.3f}')
+    Console().print(table)
+    args.out_dir.mkdir(parents=True, exist_ok=True)
+    with open(args.out_dir / 'classes.csv', 'w', newline='') as file:
+        csv.writer(file).writerows([('image', 'class', 'score'), *rows])
+    print(f'The table is in {args.out_dir}/classes.csv')
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    images = find_images(args.input)
+    if not Path(args.checkpoint).is_file():
+        raise UserError(f'there is no checkpoint {args.checkpoint}')
+    init_default_scope(cfg.default_scope)
+    task = segment if cfg.default_scope == 'mmseg' else classify
+    task(cfg, args.checkpoint, images, args)
+
+
+if __name__ == '__main__':
+    with report_user_errors():
+        main()

@@ -1,0 +1,79 @@
+"""Draws images of a test set beside their truth and a model's prediction."""
+import argparse
+
+import matplotlib
+
+matplotlib.use('Agg')
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from mmcv import imfrombytes
+from mmengine.dataset import pseudo_collate
+from mmengine.fileio import get
+from rich.progress import track
+
+from cbsa_mm.engine import add_config_arguments, build_runner, load_config, report_user_errors
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_config_arguments(parser)
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--out', default='results.png', help='picture to write')
+    parser.add_argument('--num', type=int, default=6, help='how many images, spread over the set')
+    parser.add_argument('--work-dir', help='folder for logs; work_dirs/<config> by default')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    cfg.load_from = args.checkpoint
+    runner = build_runner(cfg, ('test_dataloader', ))
+    runner.load_or_resume()
+    model = runner.model.eval()
+    dataset = runner.build_dataloader(cfg.test_dataloader).dataset
+    meta = dataset.metainfo
+    segmentation = cfg.default_scope == 'mmseg'
+    indices = np.linspace(0, len(dataset) - 1, min(args.num, len(dataset))).astype(int)
+    rows, columns = (len(indices), 3) if segmentation else (-(-len(indices) // 3), 3)
+    figure, axes = plt.subplots(rows, columns, figsize=(4 * columns, 3.2 * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.axis('off')
+    for i, index in enumerate(track(indices, 'Predicting')):
+        with torch.no_grad():
+            [sample] = model.test_step(pseudo_collate([dataset[int(index)]]))
+        image = imfrombytes(get(sample.img_path), channel_order='rgb')
+        if segmentation:
+            panels = dict(
+                image=image,
+                truth=colour(sample.gt_sem_seg.data[0], meta['palette']),
+                prediction=colour(sample.pred_sem_seg.data[0], meta['palette']))
+            for axis, (title, panel) in zip(axes[i], panels.items()):
+                axis.imshow(panel)
+                axis.set_title(title)
+        else:
+            truth, predicted = (meta['classes'][int(label)]
+                                for label in (sample.gt_label, sample.pred_label))
+            axes.flat[i].imshow(image)
+            axes.flat[i].set_title(f'{truth}\npredicted: {predicted}')
+    if segmentation:
+        figure.legend(
+            handles=[plt.Rectangle((0, 0), 1, 1, color=np.array(c) / 255) for c in meta['palette']],
+            labels=list(meta['classes']), loc='lower center', ncol=6)
+    figure.tight_layout(rect=(0, 0.05 if segmentation else 0, 1, 1))
+    figure.savefig(args.out, dpi=80)
+    print(f'The picture is {args.out}')
+
+
+def colour(labels: torch.Tensor, palette: list) -> np.ndarray:
+    """Paints a label map (H, W) in its data set's colours, (H, W, 3); ignored pixels white."""
+    colours = np.full((256, 3), 255, np.uint8)
+    colours[:len(palette)] = palette
+    return colours[labels.cpu().numpy()]
+
+
+if __name__ == '__main__':
+    with report_user_errors():
+        main()
