@@ -3,7 +3,13 @@ import argparse
 
 from mmengine.config import Config
 
-from cbsa_mm.engine import add_config_arguments, build_runner, load_config, report_user_errors
+from cbsa_mm.engine import (
+    add_config_arguments,
+    build_runner,
+    load_config,
+    report_user_errors,
+    use_tta,
+)
 from cbsa_mm.errors import UserError
 
 
@@ -53,8 +59,7 @@ def main() -> None:
     if args.show_dir:
         set_show_dir(cfg, args.show_dir)
     if args.tta:
-        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
-        cfg.model = dict(**cfg.tta_model, module=cfg.model)
+        use_tta(cfg)
     runner = build_runner(cfg, ('test_dataloader', ))
     runner.test()
     for what, place in (('Predictions', args.out), ('Pictures', args.show_dir)):

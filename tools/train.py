@@ -7,6 +7,7 @@ from cbsa_mm.engine import (
     load_config,
     report_user_errors,
     use_amp,
+    use_auto_scale_lr,
 )
 
 
@@ -37,7 +38,7 @@ def main() -> None:
     if args.amp:
         use_amp(cfg, args.amp)
     if args.auto_scale_lr:
-        cfg.auto_scale_lr.enable = True
+        use_auto_scale_lr(cfg)
     if args.resume:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume

@@ -9,7 +9,7 @@ from .shapes import ShapesDataset  # noqa: E402
 __all__ = ['CheckSegLabels', 'ShapesDataset']
 
 try:
-    require('mmseg')
+    require('mmseg.datasets')
 except MissingLibraryError:
     pass
 else:

@@ -1,7 +1,7 @@
 """Decode heads, in mmseg's registry."""
 from cbsa_mm.require import require
 
-require('mmseg')
+require('mmseg.models')
 
 from .cbt_mask_transformer_head import CBTMaskTransformerHead  # noqa: E402
 

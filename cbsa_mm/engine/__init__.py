@@ -10,11 +10,13 @@ from .launch import (  # noqa: E402
     load_config,
     report_user_errors,
     use_amp,
+    use_auto_scale_lr,
+    use_tta,
 )
 from .schedulers import MinWarmupCosineLR  # noqa: E402
 
 __all__ = [
     'ClassCountHook', 'MinWarmupCosineLR', 'StrictLoadHook', 'add_config_arguments',
     'build_runner', 'check_data_folders', 'load_config', 'load_strictly', 'report_user_errors',
-    'use_amp'
+    'use_amp', 'use_auto_scale_lr', 'use_tta'
 ]

@@ -65,6 +65,36 @@ def use_amp(cfg: Config, dtype: str) -> None:
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
+def use_tta(cfg: Config) -> None:
+    """Switches test-time augmentation on.
+
+    Args:
+        cfg: A config to change.
+
+    Raises:
+        UserError: If the config does not say how to augment.
+    """
+    for key in ('tta_pipeline', 'tta_model'):
+        if key not in cfg:
+            raise UserError(f'--tta: the config has no {key}')
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.model = dict(**cfg.tta_model, module=cfg.model)
+
+
+def use_auto_scale_lr(cfg: Config) -> None:
+    """Has the Runner scale the learning rate with the total batch size.
+
+    Args:
+        cfg: A config to change.
+
+    Raises:
+        UserError: If the config does not tell its recipe's total batch size.
+    """
+    if 'auto_scale_lr' not in cfg:
+        raise UserError('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size')
+    cfg.auto_scale_lr.enable = True
+
+
 def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
     """Builds mmengine's Runner, after checks of what would fail late.
 
@@ -84,9 +114,13 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
     if cfg.launcher == 'pytorch' and get_device() == 'cpu':
         _start_on_cpu(cfg)
     try:
-        return Runner.from_cfg(cfg)
+        runner = Runner.from_cfg(cfg)
     except ValueError as error:
         raise UserError(str(error)) from error
+    if 'train_dataloader' not in loaders:
+        # mmseg 1.2's visualization hook would build the training loop, for which data may lack.
+        runner._train_loop = None
+    return runner
 
 
 def _start_on_cpu(cfg: Config) -> None:

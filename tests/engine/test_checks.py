@@ -2,7 +2,14 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from cbsa_mm.engine import check_data_folders, load_strictly, report_user_errors, use_amp
+from cbsa_mm.engine import (
+    check_data_folders,
+    load_strictly,
+    report_user_errors,
+    use_amp,
+    use_auto_scale_lr,
+    use_tta,
+)
 from cbsa_mm.errors import UserError
 
 
@@ -54,3 +61,10 @@ def test_user_errors_end_with_one_message():
 def test_amp_needs_an_accelerator():
     with pytest.raises(UserError, match='--amp needs a GPU'):
         use_amp(Config(dict(optim_wrapper=dict(type='OptimWrapper'))), 'float16')
+
+
+def test_options_that_the_config_does_not_support():
+    with pytest.raises(UserError, match='--tta: the config has no tta_pipeline'):
+        use_tta(Config(dict(model=dict())))
+    with pytest.raises(UserError, match='the config has no auto_scale_lr.base_batch_size'):
+        use_auto_scale_lr(Config(dict(model=dict())))
