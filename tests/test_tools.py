@@ -226,6 +226,18 @@ def test_mistakes_end_with_one_message(config, options, message, run_tool, tmp_p
     assert checkpoints(tmp_path) == []
 
 
+def test_missing_pretrained_weights(run_tool, ade20k):
+    options = ade20k_options(ade20k)
+    options.remove('model.backbone.init_cfg=None')
+    with pytest.raises(SystemExit, match='there is no checkpoint vit.pth'):
+        run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--cfg-options', *options,
+                 'model.backbone.init_cfg.checkpoint=vit.pth')
+    url = 'http://127.0.0.1:9/vit.pth'  # nothing listens there
+    with pytest.raises(SystemExit, match="can't download pretrained weights .*Give a local file"):
+        run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--cfg-options', *options,
+                 f'model.backbone.init_cfg.checkpoint={url}')
+
+
 def test_unknown_arch(run_tool, imagenet):
     with pytest.raises(SystemExit, match="error: unknown arch 'huge': choose from tiny, small"):
         run_tool('train', CONFIGS / 'cbt-t_in1k.py', '--cfg-options', *imagenet_options(imagenet),

@@ -9,8 +9,9 @@ from cbsa_mm.errors import UserError
 class CheckSegLabels:
     """Checks a label map just loaded, so that an error names the file at fault.
 
-    It stands behind ``LoadAnnotations``. Without it, a value outside the classes ends training
-    with an index error on CPU and an anonymous device-side assertion on a GPU.
+    It stands behind ``LoadAnnotations``, and does nothing where there are no labels. Without it,
+    a value outside the classes ends training with an index error on CPU and an anonymous
+    device-side assertion on a GPU, and falsifies an evaluation silently.
 
     Args:
         num_classes: Labels must lie in 0..num_classes - 1,
@@ -25,13 +26,15 @@ class CheckSegLabels:
         """Passes ``results`` on unchanged.
 
         Raises:
-            UserError: If ``gt_seg_map`` is not of the image's size, or has a value that is neither
-                a class nor ``ignore_index``.
+            UserError: If ``gt_seg_map`` is not of the size of the image as it was loaded, or has a
+                value that is neither a class nor ``ignore_index``.
         """
+        if 'gt_seg_map' not in results:
+            return results
         labels = results['gt_seg_map']
-        if labels.shape != results['img'].shape[:2]:
+        if labels.shape != results['ori_shape']:
             raise UserError(f'label map {results["seg_map_path"]} has shape {labels.shape}, its '
-                            f'image {results["img_path"]} {results["img"].shape[:2]}')
+                            f'image {results["img_path"]} {results["ori_shape"]}')
         wrong = np.unique(labels[(labels < 0) | (labels >= self.num_classes)])
         wrong = wrong[wrong != self.ignore_index].tolist()
         if wrong:

@@ -6,6 +6,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.error import URLError
 
 import torch.distributed as dist
 from mmengine.config import Config, DictAction
@@ -106,8 +107,10 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
         UserError: If data, checkpoint or a config value is wrong.
     """
     check_data_folders(cfg, loaders)
-    if cfg.get('load_from') and '://' not in cfg.load_from and not osp.isfile(cfg.load_from):
-        raise UserError(f'there is no checkpoint {cfg.load_from}')
+    pretrained = (cfg.model.get('backbone', {}).get('init_cfg') or {}).get('checkpoint')
+    for path in (cfg.get('load_from'), pretrained if 'train_dataloader' in loaders else None):
+        if path and '://' not in path and not osp.isfile(path):
+            raise UserError(f'there is no checkpoint {path}')
     for loader in loaders:
         if cfg[loader].get('num_workers') == 0:
             cfg[loader].persistent_workers = False  # PyTorch refuses them without workers
@@ -116,11 +119,21 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
     try:
         runner = Runner.from_cfg(cfg)
     except ValueError as error:
-        raise UserError(str(error)) from error
+        if _is_ours(error):
+            raise UserError(str(error)) from error
+        raise
     if 'train_dataloader' not in loaders:
         # mmseg 1.2's visualization hook would build the training loop, for which data may lack.
         runner._train_loop = None
     return runner
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether a check of this package raised it, and no bug."""
+    traceback = error.__traceback__
+    while traceback.tb_next:
+        traceback = traceback.tb_next
+    return traceback.tb_frame.f_globals['__name__'].startswith('cbsa_mm.')
 
 
 def _start_on_cpu(cfg: Config) -> None:
@@ -148,3 +161,8 @@ def report_user_errors() -> Iterator[None]:
         if 'Original Traceback' in message:  # from a data loader's worker; the cause comes last
             message = message.splitlines()[-1].removeprefix('cbsa_mm.errors.UserError: ')
         sys.exit(f'{osp.basename(sys.argv[0])}: error: {message}')
+    except URLError as error:
+        sys.exit(f"{osp.basename(sys.argv[0])}: error: can't download pretrained weights "
+                 f'({error.reason}). Give a local file, --cfg-options '
+                 'model.backbone.init_cfg.checkpoint=FILE, or train from scratch, '
+                 'model.backbone.init_cfg=None')

@@ -5,7 +5,7 @@ from cbsa_mm.datasets import CheckSegLabels
 
 
 def results(labels):
-    return dict(img=np.zeros((2, 2, 3), np.uint8), img_path='a.jpg', seg_map_path='a.png',
+    return dict(img_path='a.jpg', seg_map_path='a.png', ori_shape=(2, 2),
                 gt_seg_map=np.array(labels, np.uint8))
 
 
@@ -22,3 +22,8 @@ def test_names_file_and_values():
 def test_refuses_another_size():
     with pytest.raises(ValueError, match=r'a.png has shape \(1, 2\), its image a.jpg \(2, 2\)'):
         CheckSegLabels(num_classes=11)(results([[0, 1]]))
+
+
+def test_does_nothing_without_labels():
+    given = dict(img_path='a.jpg')
+    assert CheckSegLabels(num_classes=11)(given) is given

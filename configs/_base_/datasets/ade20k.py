@@ -16,6 +16,7 @@ test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=scale, keep_ratio=True),
     dict(type='LoadAnnotations', reduce_zero_label=True),
+    dict(type='CheckSegLabels', num_classes=150),
     dict(type='PackSegInputs'),
 ]
 tta_pipeline = [
@@ -26,6 +27,7 @@ tta_pipeline = [
         [dict(type='RandomFlip', prob=0., direction='horizontal'),
          dict(type='RandomFlip', prob=1., direction='horizontal')],
         [dict(type='LoadAnnotations', reduce_zero_label=True)],
+        [dict(type='CheckSegLabels', num_classes=150)],
         [dict(type='PackSegInputs')],
     ])
 ]

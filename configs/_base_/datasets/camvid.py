@@ -15,6 +15,7 @@ test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(320, 240), keep_ratio=True),
     dict(type='LoadAnnotations'),
+    dict(type='CheckSegLabels', num_classes=11),
     dict(type='PackSegInputs'),
 ]
 tta_pipeline = [
@@ -24,6 +25,7 @@ tta_pipeline = [
         [dict(type='RandomFlip', prob=0., direction='horizontal'),
          dict(type='RandomFlip', prob=1., direction='horizontal')],
         [dict(type='LoadAnnotations')],
+        [dict(type='CheckSegLabels', num_classes=11)],
         [dict(type='PackSegInputs')],
     ])
 ]

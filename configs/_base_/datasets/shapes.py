@@ -9,6 +9,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
+    dict(type='CheckSegLabels', num_classes=6),
     dict(type='PackSegInputs'),
 ]
 tta_pipeline = [
@@ -17,6 +18,7 @@ tta_pipeline = [
         [dict(type='RandomFlip', prob=0., direction='horizontal'),
          dict(type='RandomFlip', prob=1., direction='horizontal')],
         [dict(type='LoadAnnotations')],
+        [dict(type='CheckSegLabels', num_classes=6)],
         [dict(type='PackSegInputs')],
     ])
 ]
