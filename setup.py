@@ -3,12 +3,11 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 here = Path(__file__).parent
-version: dict = {}
-exec((here / 'cbsa_mm/version.py').read_text(), version)
+version = (here / 'cbsa_mm/version.py').read_text().split("'")[1]
 
 setup(
     name='cbsa-mm',
-    version=version['__version__'],
+    version=version,
     description='Contract-and-Broadcast Self-Attention (CBSA) for OpenMMLab',
     long_description=(here / 'README.md').read_text(),
     long_description_content_type='text/markdown',

@@ -270,6 +270,20 @@ def test_checkpoint_of_another_arch(segmenter, classifier, run_tool):
         run_tool('test', CONFIGS / 'cbt-t_shapes.py', 'nowhere.pth')
 
 
+@pytest.mark.parametrize('task', ['segmenter', 'classifier'])
+def test_predicts_from_bare_weights(task, request, run_tool, images, tmp_path):
+    work_dir = request.getfixturevalue(task)
+    [trained] = [p for p in work_dir.glob('*.pth') if 'best' not in p.name]
+    state_dict = torch.load(trained, weights_only=False)['state_dict']
+    torch.save(dict(state_dict=state_dict), tmp_path / 'bare.pth')
+    config, width = dict(
+        segmenter=('cbt-t_shapes', 'model.decode_head.in_channels=16'),
+        classifier=('cbt-t_shapes-cls', 'model.head.in_channels=16'))[task]
+    run_tool('predict', images, CONFIGS / f'{config}.py', 'bare.pth', '--cfg-options', *SHAPES,
+             width)
+    assert list((tmp_path / 'predictions').rglob('*.png' if task == 'segmenter' else '*.csv'))
+
+
 def test_predicting_nothing(segmenter, run_tool, tmp_path):
     with pytest.raises(SystemExit, match='neither an image nor a folder with images'):
         run_tool('predict', tmp_path, CONFIGS / 'cbt-t_shapes.py', segmenter / 'iter_2.pth')

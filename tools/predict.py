@@ -44,38 +44,39 @@ def dataset_meta(cfg: Config, checkpoint: dict) -> dict:
     """Class names and colours: the checkpoint's, or those of the config's data set."""
     meta = checkpoint.get('meta', {}).get('dataset_meta')
     if meta is None:
-        dataset = cfg.test_dataloader.dataset
-        meta = getattr(DATASETS.get(dataset.type), 'METAINFO', {}) | dataset.get('metainfo', {})
-    return dict(meta)
+        meta = DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=True)).metainfo
+    return meta
 
 
-def segment(cfg: Config, weights: str, images: list[str], args: argparse.Namespace) -> None:
+def segment(cfg: Config, images: list[str], args: argparse.Namespace) -> None:
     """Writes overlays to vis/ and label maps to pred/."""
     from mmseg.apis import MMSegInferencer
-    inferencer = MMSegInferencer(cfg, weights, device=args.device)
-    checkpoint = CheckpointLoader.load_checkpoint(weights, map_location='cpu')
-    load_strictly(inferencer.model, checkpoint)
+    checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
     meta = dataset_meta(cfg, checkpoint)
+    inferencer = MMSegInferencer(cfg, args.checkpoint, device=args.device)
+    load_strictly(inferencer.model, checkpoint)
     inferencer.model.dataset_meta = {key: meta.get(key) for key in ('classes', 'palette')}
     inferencer(images, out_dir=str(args.out_dir), opacity=args.opacity)
     print(f'Overlays are in {args.out_dir}/vis, label maps in {args.out_dir}/pred')
 
 
-def classify(cfg: Config, weights: str, images: list[str], args: argparse.Namespace) -> None:
+def classify(cfg: Config, images: list[str], args: argparse.Namespace) -> None:
     """Prints the classes of each image, and writes them to classes.csv."""
     from mmpretrain import ImageClassificationInferencer
-    checkpoint = CheckpointLoader.load_checkpoint(weights, map_location='cpu')
+    checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
     classes = dataset_meta(cfg, checkpoint).get('classes')
     inferencer = ImageClassificationInferencer(
-        cfg, pretrained=weights, device=args.device, classes=classes)
+        cfg, pretrained=args.checkpoint, device=args.device, classes=classes)
     load_strictly(inferencer.model, checkpoint)
-    table = Table('image', 'class', 'score')
     rows = []
     for image, result in zip(images, inferencer(images)):
         scores = result['pred_scores']
         for label in scores.argsort()[::-1][:args.topk]:
-            rows.append((image, classes[label] if classes else int(label), float(scores[label])))
-            table.add_row(Path(image).name, str(rows[-1][1]), f'{scores[label]:.3f}')
+            name = classes[label] if classes else str(label)
+            rows.append((image, name, f'{scores[label]:.4f}'))
+    table = Table('image', 'class', 'score')
+    for image, name, score in rows:
+        table.add_row(Path(image).name, name, score)
     Console().print(table)
     args.out_dir.mkdir(parents=True, exist_ok=True)
     with open(args.out_dir / 'classes.csv', 'w', newline='') as file:
@@ -91,7 +92,7 @@ def main() -> None:
         raise UserError(f'there is no checkpoint {args.checkpoint}')
     init_default_scope(cfg.default_scope)
     task = segment if cfg.default_scope == 'mmseg' else classify
-    task(cfg, args.checkpoint, images, args)
+    task(cfg, images, args)
 
 
 if __name__ == '__main__':

@@ -13,7 +13,13 @@ from mmengine.dataset import pseudo_collate
 from mmengine.fileio import get
 from rich.progress import track
 
-from cbsa_mm.engine import add_config_arguments, build_runner, load_config, report_user_errors
+from cbsa_mm.engine import (
+    add_config_arguments,
+    add_runner_arguments,
+    build_runner,
+    load_config,
+    report_user_errors,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,7 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', default='results.png', help='picture to write')
     parser.add_argument('--num', type=int, default=6, help='how many images, spread over the set')
-    parser.add_argument('--work-dir', help='folder for logs; work_dirs/<config> by default')
+    add_runner_arguments(parser)
     return parser.parse_args()
 
 

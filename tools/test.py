@@ -5,6 +5,7 @@ from mmengine.config import Config
 
 from cbsa_mm.engine import (
     add_config_arguments,
+    add_runner_arguments,
     build_runner,
     load_config,
     report_user_errors,
@@ -17,16 +18,12 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_arguments(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--work-dir', help='folder for logs; work_dirs/<config> by default')
+    add_runner_arguments(parser)
     parser.add_argument('--tta', action='store_true', help='test-time augmentation of the config')
     parser.add_argument(
         '--out', help='save predictions: label maps into this folder (segmentation), or scores '
         'into this .pkl file (classification)')
     parser.add_argument('--show-dir', help='save pictures of the predictions into this folder')
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-        help='how the processes of a distributed run were started')
-    parser.add_argument('--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

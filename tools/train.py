@@ -3,6 +3,7 @@ import argparse
 
 from cbsa_mm.engine import (
     add_config_arguments,
+    add_runner_arguments,
     build_runner,
     load_config,
     report_user_errors,
@@ -14,8 +15,7 @@ from cbsa_mm.engine import (
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_arguments(parser)
-    parser.add_argument(
-        '--work-dir', help='folder for logs and checkpoints; work_dirs/<config> by default')
+    add_runner_arguments(parser)
     parser.add_argument(
         '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
         help='go on from a checkpoint, or from the last one in the work dir')
@@ -25,10 +25,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--auto-scale-lr', action='store_true',
         help="scale the learning rate from the recipe's total batch size to that of this run")
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-        help='how the processes of a distributed run were started')
-    parser.add_argument('--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

@@ -3,6 +3,6 @@ from cbsa_mm.require import require
 
 require('mmengine')
 
-from .cbt import CBT  # noqa: E402
+from .cbt import CBT
 
 __all__ = ['CBT']

@@ -3,8 +3,8 @@ from cbsa_mm.require import MissingLibraryError, require
 
 require('mmengine')
 
-from .check_labels import CheckSegLabels  # noqa: E402
-from .shapes import ShapesDataset  # noqa: E402
+from .check_labels import CheckSegLabels
+from .shapes import ShapesDataset
 
 __all__ = ['CheckSegLabels', 'ShapesDataset']
 
@@ -13,5 +13,5 @@ try:
 except MissingLibraryError:
     pass
 else:
-    from .camvid import CamVidDataset  # noqa: F401
+    from .camvid import CamVidDataset
     __all__ += ['CamVidDataset']

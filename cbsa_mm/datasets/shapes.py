@@ -22,7 +22,7 @@ def draw_classes(seed: int, index: int, num_shapes: int) -> np.ndarray:
 def render(seed: int, index: int, size: int, num_shapes: int) -> tuple[np.ndarray, np.ndarray]:
     """Draws textured shapes over a cluttered background.
 
-    Colours, textures, positions, sizes and angles are random: only the outline tells the class.
+    Outline and kind of texture tell the class; colours, scales, positions and angles are random.
     Later shapes cover earlier ones.
 
     Args:
@@ -38,7 +38,7 @@ def render(seed: int, index: int, size: int, num_shapes: int) -> tuple[np.ndarra
     rng = np.random.default_rng((seed, index))
     y, x = np.mgrid[:size, :size].astype(np.float32) / size
     image = _texture('slope', rng, x, y)
-    for _ in range(rng.integers(6, 12)):  # clutter: specks and bars of no class
+    for _ in range(rng.integers(6, 12)):  # clutter: plain bars of no class
         angle, (cx, cy) = rng.uniform(0, np.pi), rng.uniform(0, 1, 2)
         u, v = _rotate(x - cx, y - cy, angle)
         length, width = rng.uniform(0.02, 0.3), rng.uniform(0.008, 0.025)

@@ -3,6 +3,6 @@ from cbsa_mm.require import require
 
 require('mmseg.models')
 
-from .cbt_mask_transformer_head import CBTMaskTransformerHead  # noqa: E402
+from .cbt_mask_transformer_head import CBTMaskTransformerHead
 
 __all__ = ['CBTMaskTransformerHead']

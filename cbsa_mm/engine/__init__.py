@@ -3,9 +3,10 @@ from cbsa_mm.require import require
 
 require('mmengine')
 
-from .checks import ClassCountHook, StrictLoadHook, check_data_folders, load_strictly  # noqa: E402
-from .launch import (  # noqa: E402
+from .checks import ClassCountHook, StrictLoadHook, check_data_folders, load_strictly
+from .launch import (
     add_config_arguments,
+    add_runner_arguments,
     build_runner,
     load_config,
     report_user_errors,
@@ -13,10 +14,10 @@ from .launch import (  # noqa: E402
     use_auto_scale_lr,
     use_tta,
 )
-from .schedulers import MinWarmupCosineLR  # noqa: E402
+from .schedulers import MinWarmupCosineLR
 
 __all__ = [
     'ClassCountHook', 'MinWarmupCosineLR', 'StrictLoadHook', 'add_config_arguments',
-    'build_runner', 'check_data_folders', 'load_config', 'load_strictly', 'report_user_errors',
-    'use_amp', 'use_auto_scale_lr', 'use_tta'
+    'add_runner_arguments', 'build_runner', 'check_data_folders', 'load_config', 'load_strictly',
+    'report_user_errors', 'use_amp', 'use_auto_scale_lr', 'use_tta'
 ]

@@ -3,7 +3,7 @@ import atexit
 import gc
 import os.path as osp
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.error import URLError
@@ -29,8 +29,22 @@ def add_config_arguments(parser: ArgumentParser) -> None:
         'test_pipeline.1.scale="(2048,512)"')
 
 
+def add_runner_arguments(parser: ArgumentParser) -> None:
+    """Adds the arguments of tools that start a Runner, alone or in several processes."""
+    parser.add_argument(
+        '--work-dir', help='folder for logs and checkpoints; work_dirs/<config> by default')
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+        help='how the processes of a distributed run were started')
+    # torch.distributed.launch of old passes it; the environment says the same.
+    parser.add_argument('--local_rank', '--local-rank', type=int, help=SUPPRESS)
+
+
 def load_config(args: Namespace) -> Config:
     """Reads ``args.config`` with ``args.cfg_options``, and sets ``work_dir`` and ``launcher``.
+
+    Args:
+        args: What :func:`add_config_arguments` and :func:`add_runner_arguments` parsed.
 
     Raises:
         UserError: If there is no such file.
