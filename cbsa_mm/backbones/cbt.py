@@ -128,6 +128,8 @@ class CBT(BaseModule):
             if i in self.out_indices:
                 out = self.norm(x) if i == self.num_layers - 1 else x
                 outs.append(self._format(out, grid))
+            if i == max(self.out_indices):
+                break
         return tuple(outs)
 
     def _format(self, x: Tensor, grid: tuple[int, int]) -> Tensor:

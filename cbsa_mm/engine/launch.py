@@ -154,7 +154,10 @@ def _start_on_cpu(cfg: Config) -> None:
     """Starts gloo before mmengine, whose launcher takes CUDA for granted."""
     dist.init_process_group('gloo')
     atexit.register(_stop)
-    cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
+    cfg.model_wrapper_cfg = dict(
+        type='MMDistributedDataParallel',
+        device_ids=None,
+        find_unused_parameters=cfg.get('find_unused_parameters', False))
     if cfg.pop('sync_bn', None):
         print_log('SyncBatchNorm has no CPU kernel: each process keeps plain BatchNorm', 'current')
 
