@@ -148,6 +148,9 @@ def test_two_processes_train_and_test(tmp_path):
     subprocess.run(['bash', ROOT / 'tools/dist_train.sh', config, '2', '--work-dir', 'work',
                     '--cfg-options', *SEGMENT], check=True, cwd=tmp_path,
                    env=environment | dict(PORT='29513'))
+    [log] = (tmp_path / 'work').glob('*/*.log')
+    assert 'Distributed training: True' in log.read_text()
+    assert 'GPU number: 2' in log.read_text()
     assert 'iter_2.pth' in checkpoints(tmp_path / 'work')
     subprocess.run(['bash', ROOT / 'tools/dist_test.sh', config, 'work/iter_2.pth', '2',
                     '--work-dir', 'test', '--cfg-options', *SHAPES,
@@ -216,6 +219,7 @@ def test_imagenet_config_trains_and_validates(size, run_tool, imagenet):
      'has 6 classes, but the model predicts 4: set model.decode_head.num_classes=6'),
     ('cbt-t_shapes-cls', ['model.head.num_classes=4'], 'set model.head.num_classes=5'),
     ('cbt-t_shapes', ['load_from=nowhere.pth'], 'there is no checkpoint nowhere.pth'),
+    ('cbt-t_shapes', ['train_dataloader.dataset.task=depth'], "task must be 'segmentation' or"),
     ('nowhere', [], 'there is no config file'),
 ])
 def test_mistakes_end_with_one_message(config, options, message, run_tool, tmp_path):
@@ -233,9 +237,37 @@ def test_missing_pretrained_weights(run_tool, ade20k):
         run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--cfg-options', *options,
                  'model.backbone.init_cfg.checkpoint=vit.pth')
     url = 'http://127.0.0.1:9/vit.pth'  # nothing listens there
-    with pytest.raises(SystemExit, match="can't download pretrained weights .*Give a local file"):
+    with pytest.raises(SystemExit, match="can't download weights .*Give a local file"):
         run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--cfg-options', *options,
                  f'model.backbone.init_cfg.checkpoint={url}')
+
+
+def test_pretrained_weights_must_fit_the_backbone(run_tool, ade20k, tmp_path):
+    options = ade20k_options(ade20k)
+    options.remove('model.backbone.init_cfg=None')
+    torch.save({'blocks.0.norm1.weight': torch.zeros(192)}, tmp_path / 'vit.pth')  # timm's names
+    with pytest.raises(SystemExit, match='vit.pth do not fit the backbone: 150 of its 150 tensors'):
+        run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--cfg-options', *options,
+                 'model.backbone.init_cfg.checkpoint=vit.pth')
+    assert checkpoints(tmp_path) == ['vit.pth']
+
+
+def test_pretrained_weights_of_another_grid_are_fitted(run_tool, ade20k, tmp_path):
+    from mmseg.models.backbones import VisionTransformer
+    torch.save(VisionTransformer(img_size=(96, 96), patch_bias=True, embed_dims=192, num_heads=3,
+                                 num_layers=12, final_norm=True).state_dict(), tmp_path / 'vit.pth')
+    options = ade20k_options(ade20k)
+    options.remove('model.backbone.init_cfg=None')
+    run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--work-dir', 'work', '--cfg-options', *options,
+             'model.backbone.init_cfg.checkpoint=vit.pth')
+    assert scalars('work')[-1]['mIoU'] >= 0
+
+
+def test_training_without_validation(run_tool, tmp_path):
+    run_tool('train', CONFIGS / 'cbt-t_shapes.py', '--work-dir', 'work', '--cfg-options',
+             *[o for o in SEGMENT if not o.startswith('val_')], 'val_dataloader=None',
+             'val_cfg=None', 'val_evaluator=None', 'default_hooks.checkpoint.save_best=None')
+    assert checkpoints(tmp_path) == ['iter_2.pth']
 
 
 def test_unknown_arch(run_tool, imagenet):

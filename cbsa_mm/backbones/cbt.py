@@ -35,7 +35,8 @@ class CBT(BaseModule):
         grid_size: Representatives per side; there are ``grid_size ** 2``.
         grid_offset: Index of the first token that is pooled to representatives: 0 as in the
             released classifiers (class token in, last patch out), 1 for exactly the patches.
-        out_indices: Layers whose output is returned, negative ones counted from the end.
+        out_indices: Layers whose output is returned, in ascending order; negative ones are counted
+            from the end.
         out_type: 'cls_token' (B, d) for classification, 'featmap' (B, d, H, W) for dense
             prediction, 'raw' (B, 1 + H * W, d) for all tokens, the class token first.
         final_norm: Whether the last layer's output passes a LayerNorm.
@@ -186,7 +187,10 @@ class CBT(BaseModule):
             if not -self.num_layers <= i < self.num_layers:
                 raise ValueError(f'out_indices must be indices of the {self.num_layers} layers, '
                                  f'got {i}')
-        return tuple(i % self.num_layers for i in out_indices)
+        out_indices = tuple(i % self.num_layers for i in out_indices)
+        if not out_indices or sorted(set(out_indices)) != list(out_indices):
+            raise ValueError(f'out_indices must name layers in ascending order, got {out_indices}')
+        return out_indices
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
         """Fits a checkpoint's position embeddings to this model's grid while loading.

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.registry import HOOKS
-from mmengine.runner import Runner
+from mmengine.runner import CheckpointLoader, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -60,13 +60,48 @@ def load_strictly(model: nn.Module, checkpoint: dict) -> None:
             'config that it was trained with, or set the model to its arch and classes') from error
 
 
+def check_pretrained(backbone: nn.Module) -> None:
+    """Checks that pretrained weights fill the whole backbone.
+
+    Args:
+        backbone: A backbone whose ``init_cfg`` may name pretrained weights.
+
+    Raises:
+        UserError: If the file lacks a tensor or has it in another shape; position embeddings may
+            be for another grid.
+    """
+    init_cfg = getattr(backbone, 'init_cfg', None)
+    if not isinstance(init_cfg, dict) or init_cfg.get('type') != 'Pretrained':
+        return
+    checkpoint = CheckpointLoader.load_checkpoint(init_cfg['checkpoint'], map_location='cpu')
+    prefix = init_cfg['prefix'].rstrip('.') + '.' if init_cfg.get('prefix') else ''
+    shapes = {prefix + k: v.shape for k, v in backbone.state_dict().items()}
+    given = {k: v.shape for k, v in checkpoint.get('state_dict', checkpoint).items()}
+    wrong = [k for k, shape in shapes.items()
+             if k not in given or given[k][-1:] != shape[-1:]
+             or given[k] != shape and k != f'{prefix}pos_embed']
+    if wrong:
+        raise UserError(
+            f'pretrained weights {init_cfg["checkpoint"]} do not fit the backbone: {len(wrong)} of '
+            f'its {len(shapes)} tensors are missing or of another shape, such as {wrong[0]}. Give '
+            f"a file with {type(backbone).__name__}'s tensor names and sizes")
+
+
 @HOOKS.register_module()
 class StrictLoadHook(Hook):
-    """Refuses a checkpoint that does not fit.
+    """Refuses a checkpoint, or pretrained weights of the backbone, that do not fit.
 
-    Without it, the Runner warns about missing, unknown and misshapen tensors and goes on with
-    random ones.
+    Without it, missing, unknown and misshapen tensors lead to a warning, and training or testing
+    goes on with random ones.
     """
+
+    def before_train(self, runner: Runner) -> None:
+        """Checks the backbone's pretrained weights.
+
+        Raises:
+            UserError: If they do not fit.
+        """
+        check_pretrained(getattr(_unwrap(runner.model), 'backbone', None))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Loads strictly, ahead of the Runner's own tolerant loading.

@@ -121,21 +121,19 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
         UserError: If data, checkpoint or a config value is wrong.
     """
     check_data_folders(cfg, loaders)
-    pretrained = (cfg.model.get('backbone', {}).get('init_cfg') or {}).get('checkpoint')
-    for path in (cfg.get('load_from'), pretrained if 'train_dataloader' in loaders else None):
+    paths = [cfg.get('load_from')]
+    init_cfg = cfg.model.get('backbone', {}).get('init_cfg')
+    if 'train_dataloader' in loaders and isinstance(init_cfg, dict):
+        paths.append(init_cfg.get('checkpoint'))
+    for path in paths:
         if path and '://' not in path and not osp.isfile(path):
             raise UserError(f'there is no checkpoint {path}')
     for loader in loaders:
-        if cfg[loader].get('num_workers') == 0:
+        if cfg.get(loader) and cfg[loader].get('num_workers') == 0:
             cfg[loader].persistent_workers = False  # PyTorch refuses them without workers
     if cfg.launcher == 'pytorch' and get_device() == 'cpu':
         _start_on_cpu(cfg)
-    try:
-        runner = Runner.from_cfg(cfg)
-    except ValueError as error:
-        if _is_ours(error):
-            raise UserError(str(error)) from error
-        raise
+    runner = Runner.from_cfg(cfg)
     if 'train_dataloader' not in loaders:
         # mmseg 1.2's visualization hook would build the training loop, for which data may lack.
         runner._train_loop = None
@@ -143,7 +141,7 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
 
 
 def _is_ours(error: Exception) -> bool:
-    """Whether a check of this package raised it, and no bug."""
+    """Whether this package raised it, as its checks do, and not a library."""
     traceback = error.__traceback__
     while traceback.tb_next:
         traceback = traceback.tb_next
@@ -173,13 +171,14 @@ def report_user_errors() -> Iterator[None]:
     """Ends the program with one message, instead of a traceback, on a user's mistake."""
     try:
         yield
-    except (UserError, MissingLibraryError) as error:
+    except (ValueError, MissingLibraryError) as error:
+        if not (isinstance(error, UserError | MissingLibraryError) or _is_ours(error)):
+            raise
         message = str(error).strip()
         if 'Original Traceback' in message:  # from a data loader's worker; the cause comes last
             message = message.splitlines()[-1].removeprefix('cbsa_mm.errors.UserError: ')
         sys.exit(f'{osp.basename(sys.argv[0])}: error: {message}')
     except URLError as error:
-        sys.exit(f"{osp.basename(sys.argv[0])}: error: can't download pretrained weights "
-                 f'({error.reason}). Give a local file, --cfg-options '
-                 'model.backbone.init_cfg.checkpoint=FILE, or train from scratch, '
-                 'model.backbone.init_cfg=None')
+        sys.exit(f"{osp.basename(sys.argv[0])}: error: can't download weights ({error.reason}). "
+                 'Give a local file; for a pretrained backbone, --cfg-options '
+                 'model.backbone.init_cfg.checkpoint=FILE')

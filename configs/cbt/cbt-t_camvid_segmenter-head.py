@@ -1,4 +1,5 @@
-# The encoder of cbt-t_camvid.py under mmseg's Segmenter head, all else the same: a comparison.
+# The encoder of cbt-t_camvid.py under mmseg's Segmenter head (with its default drop path), all else
+# the same: a comparison.
 # python tools/train.py configs/cbt/cbt-t_camvid_segmenter-head.py
 _base_ = './cbt-t_camvid.py'
 model = dict(

@@ -139,6 +139,8 @@ def test_layer_depth():
     (dict(arch=SMALL | dict(depth=3)), 'arch as a dict must have the keys'),
     (dict(out_type='cls'), "out_type must be one of cls_token, featmap, raw, got 'cls'"),
     (dict(out_indices=(0, 12)), 'out_indices must be indices of the 12 layers, got 12'),
+    (dict(out_indices=(-1, 0)), 'out_indices must name layers in ascending order'),
+    (dict(out_indices=()), 'out_indices must name layers in ascending order'),
     (dict(grid_offset=2), 'grid_offset must be 0 or 1, got 2'),
     (dict(frozen_stages=13), 'frozen_stages must lie between -1 and the 12 layers, got 13'),
 ])
