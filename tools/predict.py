@@ -4,12 +4,18 @@ import csv
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.registry import DATASETS, init_default_scope
+from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 from rich.console import Console
 from rich.table import Table
 
-from cbsa_mm.engine import add_config_arguments, load_config, load_strictly, report_user_errors
+from cbsa_mm.engine import (
+    add_config_arguments,
+    load_config,
+    load_strictly,
+    read_metainfo,
+    report_user_errors,
+)
 from cbsa_mm.errors import UserError
 
 SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.webp'}
@@ -40,19 +46,11 @@ def find_images(path: Path) -> list[str]:
     return images
 
 
-def dataset_meta(cfg: Config, checkpoint: dict) -> dict:
-    """Class names and colours: the checkpoint's, or those of the config's data set."""
-    meta = checkpoint.get('meta', {}).get('dataset_meta')
-    if meta is None:
-        meta = DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=True)).metainfo
-    return meta
-
-
 def segment(cfg: Config, images: list[str], args: argparse.Namespace) -> None:
     """Writes overlays to vis/ and label maps to pred/."""
     from mmseg.apis import MMSegInferencer
     checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
-    meta = dataset_meta(cfg, checkpoint)
+    meta = checkpoint.get('meta', {}).get('dataset_meta') or read_metainfo(cfg)
     inferencer = MMSegInferencer(cfg, args.checkpoint, device=args.device)
     load_strictly(inferencer.model, checkpoint)
     inferencer.model.dataset_meta = {key: meta.get(key) for key in ('classes', 'palette')}
@@ -64,7 +62,8 @@ def classify(cfg: Config, images: list[str], args: argparse.Namespace) -> None:
     """Prints the classes of each image, and writes them to classes.csv."""
     from mmpretrain import ImageClassificationInferencer
     checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
-    classes = dataset_meta(cfg, checkpoint).get('classes')
+    meta = checkpoint.get('meta', {}).get('dataset_meta') or read_metainfo(cfg)
+    classes = meta.get('classes')
     inferencer = ImageClassificationInferencer(
         cfg, pretrained=args.checkpoint, device=args.device, classes=classes)
     load_strictly(inferencer.model, checkpoint)

@@ -4,20 +4,24 @@ from cbsa_mm.require import require
 require('mmengine')
 
 from .checks import ClassCountHook, StrictLoadHook, check_data_folders, load_strictly
+from .convert import Report, convert_file, restore_file
 from .launch import (
     add_config_arguments,
     add_runner_arguments,
     build_runner,
     load_config,
+    read_metainfo,
     report_user_errors,
     use_amp,
     use_auto_scale_lr,
     use_tta,
 )
+from .loading import PlainCheckpointHook, use_safe_loading
 from .schedulers import MinWarmupCosineLR
 
 __all__ = [
-    'ClassCountHook', 'MinWarmupCosineLR', 'StrictLoadHook', 'add_config_arguments',
-    'add_runner_arguments', 'build_runner', 'check_data_folders', 'load_config', 'load_strictly',
-    'report_user_errors', 'use_amp', 'use_auto_scale_lr', 'use_tta'
+    'ClassCountHook', 'MinWarmupCosineLR', 'PlainCheckpointHook', 'Report', 'StrictLoadHook',
+    'add_config_arguments', 'add_runner_arguments', 'build_runner', 'check_data_folders',
+    'convert_file', 'load_config', 'load_strictly', 'read_metainfo', 'report_user_errors',
+    'restore_file', 'use_amp', 'use_auto_scale_lr', 'use_safe_loading', 'use_tta'
 ]

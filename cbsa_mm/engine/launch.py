@@ -12,12 +12,14 @@ import torch.distributed as dist
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.logging import print_log
+from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
 
 from cbsa_mm.errors import UserError
 from cbsa_mm.require import MissingLibraryError, require
 
 from .checks import check_data_folders
+from .loading import use_safe_loading
 
 
 def add_config_arguments(parser: ArgumentParser) -> None:
@@ -43,6 +45,8 @@ def add_runner_arguments(parser: ArgumentParser) -> None:
 def load_config(args: Namespace) -> Config:
     """Reads ``args.config`` with ``args.cfg_options``, and sets ``work_dir`` and ``launcher``.
 
+    From here on, mmengine reads checkpoints as data.
+
     Args:
         args: What :func:`add_config_arguments` and :func:`add_runner_arguments` parsed.
 
@@ -50,6 +54,7 @@ def load_config(args: Namespace) -> Config:
         UserError: If there is no such file.
         MissingLibraryError: If the library that the config is for can't be imported.
     """
+    use_safe_loading()
     if not osp.isfile(args.config):
         raise UserError(f'there is no config file {args.config}')
     cfg = Config.fromfile(args.config)
@@ -59,6 +64,16 @@ def load_config(args: Namespace) -> Config:
     cfg.work_dir = getattr(args, 'work_dir', None) or cfg.get('work_dir') or f'work_dirs/{name}'
     cfg.launcher = getattr(args, 'launcher', 'none')
     return cfg
+
+
+def read_metainfo(cfg: Config) -> dict:
+    """Class names and colours of the data set that a config tests on; its files need not be there.
+
+    Args:
+        cfg: A config.
+    """
+    init_default_scope(cfg.default_scope)
+    return DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=True)).metainfo
 
 
 def use_amp(cfg: Config, dtype: str) -> None:

@@ -22,7 +22,12 @@ model = dict(
         norm_cfg=dict(type='LN', eps=1e-5),
         interpolate_mode='bilinear'),
     decode_head=dict(
-        type='CBTMaskTransformerHead', in_channels=384, num_layers=3, num_classes=150,
+        type='CBTMaskTransformerHead',
+        in_channels=384,
+        num_layers=3,
+        num_heads=3,
+        head_dims=100,
+        num_classes=150,
         # The mean over labelled pixels, as in PyTorch; mmseg's default counts ignored ones too.
         loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True)),
     test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(480, 480)))

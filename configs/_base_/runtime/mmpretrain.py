@@ -13,7 +13,9 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2, save_best='auto'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VisualizationHook'))
-custom_hooks = [dict(type='StrictLoadHook'), dict(type='ClassCountHook')]
+custom_hooks = [
+    dict(type='StrictLoadHook'), dict(type='PlainCheckpointHook'), dict(type='ClassCountHook')
+]
 visualizer = dict(type='UniversalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_level = 'INFO'
 load_from = None

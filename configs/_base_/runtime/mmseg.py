@@ -18,7 +18,9 @@ default_hooks = dict(
         save_best='mIoU'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='SegVisualizationHook'))
-custom_hooks = [dict(type='StrictLoadHook'), dict(type='ClassCountHook')]
+custom_hooks = [
+    dict(type='StrictLoadHook'), dict(type='PlainCheckpointHook'), dict(type='ClassCountHook')
+]
 visualizer = dict(
     type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], alpha=0.6)
 log_processor = dict(by_epoch=False)

@@ -1,0 +1,57 @@
+"""What is known of a converted model beyond its tensors' sizes."""
+from cbsa_mm.errors import UserError
+
+from .families import Converted
+
+IMAGENET_MEAN, IMAGENET_STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
+HALF = [127.5, 127.5, 127.5]
+# The tensors of a ViT do not show its heads: these are the published models', by width.
+VIT_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
+
+
+def describe(converted: Converted,
+             net_kwargs: dict | None = None,
+             num_heads: int | None = None) -> dict:
+    """Puts together all that is known of a model.
+
+    Args:
+        converted: The converted weights.
+        net_kwargs: What variant.yml tells, where there is one.
+        num_heads: The heads of a ViT, if nothing tells them.
+
+    Returns:
+        Facts by name; ``num_heads`` and ``img_size`` (height, width in pixels) are None if not
+        known.
+
+    Raises:
+        UserError: If ``num_heads`` contradicts what the file tells, or the heads do not divide
+            the width of the attention.
+    """
+    sizes, net_kwargs = dict(converted.sizes), net_kwargs or {}
+    distilled = any(name.endswith('dist_token') for name in converted.state_dict)
+    sizes.setdefault('patch_size', 16)
+    told = sizes.get('num_heads') or net_kwargs.get('n_heads')
+    if told and num_heads and told != num_heads:
+        raise UserError(f'num_heads is {told}, as the file tells, not {num_heads}')
+    heads = told or num_heads or VIT_HEADS.get(sizes['embed_dims'])
+    facts = dict(num_heads=heads, distilled=distilled)
+    buffers = ('.running_mean', '.running_var', '.num_batches_tracked')
+    facts['num_parameters'] = sum(
+        tensor.numel() for name, tensor in converted.state_dict.items()
+        if not name.endswith(buffers))
+    inner = sizes.pop('inner_dims', sizes['embed_dims'])
+    if heads and inner % heads:
+        raise UserError(f'{heads} heads do not divide a width of {inner}')
+    facts['head_dims'] = heads and inner // heads
+    if 'decoder_inner_dims' in sizes:
+        facts['decoder_head_dims'] = sizes.pop('decoder_inner_dims') // sizes['decoder_num_heads']
+    num_patches = sizes.pop('num_tokens') - 1 - distilled
+    side = round(num_patches**0.5)
+    square = (side * sizes['patch_size'], ) * 2 if side**2 == num_patches else None
+    facts['img_size'] = tuple(net_kwargs.get('image_size') or ()) or square
+    normalization = net_kwargs.get('normalization', 'deit' if distilled else 'vit')
+    if 'mlp_dims' not in sizes or normalization == 'deit':  # a CBT, or a DeiT
+        facts['mean'], facts['std'] = IMAGENET_MEAN, IMAGENET_STD
+    else:
+        facts['mean'], facts['std'] = HALF, HALF
+    return sizes | facts

@@ -1,0 +1,195 @@
+"""Telling released checkpoints apart, and converting their state dicts in both directions."""
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import filter as matches
+
+from torch import Tensor
+
+from cbsa_mm.errors import UserError
+
+from . import augreg
+from .tables import (
+    CBT_CLASSIFIER,
+    CBT_SEGMENTER,
+    DISTILLED_CBT_SEGMENTER,
+    MMPRETRAIN_DISTILLED_VIT,
+    MMPRETRAIN_VIT,
+    MMSEG_VIT,
+    Table,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """A kind of released checkpoint.
+
+    Attributes:
+        title: What it is.
+        marks: Names (with wildcards) that a file of this family has in the released layout.
+        tables: Its mapping for each library, 'mmseg' or 'mmpretrain', that has the model; the
+            first is the default. None: the family is known, but not its model.
+        entry: The key under which a released file holds the state dict; None for the whole file.
+    """
+    title: str
+    marks: tuple[str, ...]
+    tables: dict[str, Table] = field(default_factory=dict)
+    entry: str | None = None
+
+    @property
+    def is_jax(self) -> bool:
+        """Whether its released files are JAX's, .npz."""
+        return self is AUGREG_VIT
+
+
+_QKV = 'transformer.layers.*.0.fn.qkv.weight'
+_STEP = 'transformer.layers.*.0.fn.step_rep'
+_VIT = {'mmseg': MMSEG_VIT, 'mmpretrain': MMPRETRAIN_VIT}
+AUGREG_VIT = Family('ViT in the JAX layout', ('Transformer/encoderblock_*',), _VIT)
+FAMILIES = [  # the first whose marks are all there
+    Family('hybrid CRATE+CBT classifier', (_QKV, _STEP)),
+    Family('ToST-style classifier', ('transformer.layers.*.0.fn.temp',)),
+    Family('CRATE-style classifier', ('to_patch_embedding.proj.*', _QKV)),
+    Family('CRATE classifier', ('to_patch_embedding.2.weight', _QKV)),
+    Family('CBT classifier', ('to_patch_embedding.proj.*', _STEP),
+           {'mmpretrain': CBT_CLASSIFIER}, 'state_dict'),
+    Family('CBT segmenter with a distilled encoder',
+           ('encoder.dist_token', 'decoder.net.layers.*.fn.step_rep'),
+           {'mmseg': DISTILLED_CBT_SEGMENTER}, 'model'),
+    Family('CBT segmenter', ('encoder.*', 'decoder.net.layers.*.fn.step_rep'),
+           {'mmseg': CBT_SEGMENTER}, 'model'),
+    Family('DEPICT-CA segmenter', ('encoder.*', 'decoder.cnet.*')),
+    Family('DEPICT-SA segmenter', ('encoder.*', 'decoder.net.layers.*.fn.step_size')),
+    Family('Segmenter with a mask transformer', ('encoder.*', 'decoder.blocks.*')),
+    Family('Segmenter with a linear decoder', ('encoder.*', 'decoder.head.weight')),
+    Family('distilled ViT', ('blocks.*.attn.qkv.weight', 'dist_token'),
+           {'mmpretrain': MMPRETRAIN_DISTILLED_VIT}),
+    Family('ViT', ('blocks.*.attn.qkv.weight', 'patch_embed.proj.weight'), _VIT),
+    AUGREG_VIT,
+]
+
+
+@dataclass
+class Converted:
+    """A state dict in this package's layout.
+
+    Attributes:
+        family: Which family it is of.
+        library: The library, 'mmseg' or 'mmpretrain', whose model it fits.
+        sizes: What the tensors tell, such as ``embed_dims`` and ``num_layers``.
+        state_dict: The tensors by our names.
+        released: What :func:`restore` needs beside them: the family's title, the prefix of the
+            released names, and the tensors that the released model holds but does not use.
+    """
+    family: Family
+    library: str
+    sizes: dict[str, int]
+    state_dict: dict[str, Tensor]
+    released: dict
+
+
+def identify(names: Mapping[str, Tensor] | list[str]) -> Family:
+    """Tells what a released state dict is from its names, without a prefix.
+
+    Raises:
+        UserError: If it is of no known family.
+    """
+    names = list(names)
+    for family in FAMILIES:
+        if all(matches(names, mark) for mark in family.marks):
+            return family
+    titles = ', '.join(family.title for family in FAMILIES if family.tables)
+    raise UserError(f'these weights are of no known family ({titles}); their first names are '
+                    f'{", ".join(names[:4])}')
+
+
+def convert(state_dict: Mapping[str, Tensor], library: str | None = None) -> Converted:
+    """Converts a released state dict to this package's layout; no tensor is copied needlessly.
+
+    Args:
+        state_dict: The released tensors by name; 'module.' (or 'opt/target/') may precede all.
+        library: 'mmseg' or 'mmpretrain', where a family fits both; the family's default else.
+
+    Raises:
+        UserError: If the family is unknown, or its model is not in this package or library; if
+            tensors are missing, unknown, of a wrong shape, NaN or infinite.
+    """
+    prefix, state_dict = _split_prefix(state_dict)
+    family = identify(state_dict)
+    if not family.tables:
+        raise UserError(f'this is a {family.title}, which this version of cbsa_mm has no model for')
+    library = library or next(iter(family.tables))
+    if library not in family.tables:
+        raise UserError(f'a {family.title} can be converted for {" or ".join(family.tables)}, not '
+                        f'for {library}')
+    table = family.tables[library]
+    try:
+        first = augreg.AUGREG if family is AUGREG_VIT else table
+        sizes = first.measure(state_dict, 'released')
+        unused = {k: v for k, v in state_dict.items() if first.rename(k, 'released') is None}
+        used = {k: v for k, v in state_dict.items() if k not in unused}
+        if family is AUGREG_VIT:
+            used = augreg.to_timm(used)
+        _check_heads(sizes)
+    except UserError as error:
+        raise UserError(f'this is a {family.title}, but {error}') from error
+    ours = {table.rename(name, 'released'): tensor for name, tensor in used.items()}
+    released = dict(family=family.title, prefix=prefix, unused=unused)
+    if family is AUGREG_VIT:
+        released['num_heads'] = sizes['num_heads']
+    return Converted(family, library, sizes, ours, released)
+
+
+def restore(state_dict: Mapping[str, Tensor],
+            released: Mapping | None = None) -> tuple[Family, dict[str, Tensor]]:
+    """Converts a state dict of this package's layout back to the released one.
+
+    Args:
+        state_dict: Tensors by our names.
+        released: The ``released`` of :class:`Converted`, without which the released names get no
+            prefix, and tensors that the released model does not use are left out.
+
+    Returns:
+        The family, and the tensors by their released names.
+
+    Raises:
+        UserError: If the names are of no known family, or tensors are missing, unknown, of a
+            wrong shape, NaN or infinite.
+    """
+    released = released or {}
+    known = {(family, table): _count_known(table, state_dict)
+             for family in FAMILIES if family is not AUGREG_VIT
+             for table in family.tables.values()}
+    family, table = max(known, key=known.get)
+    if not known[family, table]:
+        raise UserError('these weights are not in the layout of cbsa_mm; their first names are '
+                        f'{", ".join(list(state_dict)[:4])}')
+    try:
+        table.measure(state_dict, 'ours')
+    except UserError as error:
+        raise UserError(f'this is a {family.title}, but {error}') from error
+    tensors = {table.rename(name, 'ours'): tensor for name, tensor in state_dict.items()}
+    if released.get('family') == AUGREG_VIT.title:
+        family, tensors = AUGREG_VIT, augreg.from_timm(tensors, released['num_heads'])
+    prefix = released.get('prefix', '')
+    return family, {prefix + k: v for k, v in (tensors | released.get('unused', {})).items()}
+
+
+def _split_prefix(state_dict: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
+    """Takes off the prefix of wrapped models, 'module.', or of optimizer targets in JAX."""
+    for prefix in ('module.', 'opt/target/'):
+        if state_dict and all(name.startswith(prefix) for name in state_dict):
+            return prefix, {k.removeprefix(prefix): v for k, v in state_dict.items()}
+    return '', dict(state_dict)
+
+
+def _count_known(table: Table, state_dict: Mapping[str, Tensor]) -> int:
+    """How many of the names a table knows as ours."""
+    return sum(table.knows(name, 'ours') for name in state_dict)
+
+
+def _check_heads(sizes: dict[str, int]) -> None:
+    for prefix in ('', 'decoder_'):
+        heads, inner = sizes.get(f'{prefix}num_heads'), sizes.get(f'{prefix}inner_dims')
+        if heads and inner and inner % heads:
+            raise UserError(f'its {heads} heads do not divide the {inner} channels of its '
+                            f'{"decoder" if prefix else "attention"}')

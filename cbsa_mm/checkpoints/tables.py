@@ -1,0 +1,241 @@
+"""Which tensor of a released model is which tensor of ours: one table per family.
+
+A row is (released name, our name, shape). Names are templates: ``{num_layers}`` stands for the
+index of a layer. Shapes are words, separated by blanks: a number, a size such as ``embed_dims``, or
+a multiple or fraction of one, such as ``3*qkv_dims`` or ``embed_dims/8``. The sizes, among them the
+numbers of layers, are read from the tensors at hand. A row without a name of ours is a tensor that
+the released model holds but does not use.
+"""
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+from cbsa_mm.errors import UserError
+
+
+@dataclass(frozen=True)
+class Row:
+    """A tensor's names in both layouts, and its shape."""
+    released: str
+    ours: str | None
+    shape: str
+
+
+class Table:
+    """A mapping between the released layout and ours, read in both directions.
+
+    Args:
+        rows: (released name, our name, shape), as this module describes.
+    """
+
+    def __init__(self, rows: list[tuple[str, str | None, str]]) -> None:
+        self.rows = [Row(*row) for row in rows]
+
+    def within(self, released: str, ours: str) -> 'Table':
+        """The same table for a part of a larger model, whose names begin so."""
+        return Table([(released + row.released, row.ours and ours + row.ours, row.shape)
+                      for row in self.rows])
+
+    def __add__(self, other: 'Table') -> 'Table':
+        table = Table([])
+        table.rows = self.rows + other.rows
+        return table
+
+    def knows(self, name: str, source: str) -> bool:
+        """Whether ``name`` is one of the layout ``source``, 'released' or 'ours'."""
+        return any(pattern.fullmatch(name) for pattern, _ in self._patterns[source])
+
+    def rename(self, name: str, source: str) -> str | None:
+        """Translates one name.
+
+        Args:
+            name: Name in the layout ``source``, 'released' or 'ours'.
+            source: The layout it is from; the result is in the other one.
+
+        Returns:
+            The other layout's name, or None where it has none.
+
+        Raises:
+            KeyError: If the table does not know the name.
+        """
+        row, index = self._find(name, source)
+        target = row.ours if source == 'released' else row.released
+        return target and _fill(target, index)
+
+    def measure(self, tensors: Mapping[str, Tensor], source: str) -> dict[str, int]:
+        """Reads the sizes from the tensors, and checks that these are all there and fit together.
+
+        Args:
+            tensors: A state dict in the layout ``source``; rows without a name of ours may lack.
+            source: 'released' or 'ours'.
+
+        Returns:
+            The sizes by name, such as ``{'embed_dims': 192, 'num_layers': 12, ...}``.
+
+        Raises:
+            UserError: If tensors are missing, unknown or of a wrong shape, or are no numbers
+                (NaN) or infinite.
+        """
+        found, unknown, depths = {}, [], {}
+        for name in tensors:
+            try:
+                row, index = self._find(name, source)
+            except KeyError:
+                unknown.append(name)
+                continue
+            found[row, index] = name
+            for size in _indices(row.released):
+                depths[size] = max(depths.get(size, 0), index + 1)
+        wanted = [(row, index) for row in self.rows for index in _expand(row, depths)]
+        missing = [_fill(getattr(row, source), index) for row, index in wanted
+                   if (row, index) not in found and row.ours]
+        sizes = dict(depths)
+        misshapen = [problem for key in wanted if key in found and (
+            problem := _match(found[key], tensors[found[key]], key[0].shape, sizes))]
+        broken = [name for name, tensor in tensors.items()
+                  if tensor.is_floating_point() and not tensor.isfinite().all()]
+        problems = {'missing': missing, 'unknown': unknown, 'of a wrong shape': misshapen,
+                    'not finite (NaN or infinite)': broken}
+        if any(problems.values()):
+            raise UserError('; '.join(
+                f'{len(names)} tensor{"s" * (len(names) > 1)} {what}: {", ".join(names[:3])}'
+                + ', ...' * (len(names) > 3) for what, names in problems.items() if names))
+        return sizes
+
+    @cached_property
+    def _patterns(self) -> dict[str, list[tuple[re.Pattern, Row]]]:
+        return {source: [(_compile(name), row) for row in self.rows
+                         if (name := getattr(row, source))] for source in ('released', 'ours')}
+
+    def _find(self, name: str, source: str) -> tuple[Row, int | None]:
+        for pattern, row in self._patterns[source]:
+            if match := pattern.fullmatch(name):
+                return row, int(match[1]) if match.groups() else None
+        raise KeyError(name)
+
+
+def _indices(template: str) -> list[str]:
+    return re.findall(r'{(\w+)}', template)
+
+
+def _compile(template: str) -> re.Pattern:
+    return re.compile(r'(\d{1,4})'.join(map(re.escape, re.split(r'{\w+}', template))))
+
+
+def _fill(template: str, index: int | None) -> str:
+    return re.sub(r'{\w+}', str(index), template)
+
+
+def _expand(row: Row, depths: dict[str, int]) -> list[int | None]:
+    """The indices of a row's tensors; at least one, so that a model without layers lacks some."""
+    return [i for size in _indices(row.released) for i in range(depths.get(size, 1))] or [None]
+
+
+def _match(name: str, tensor: Tensor, shape: str, sizes: dict[str, int]) -> str | None:
+    """Checks a shape, adds the sizes it tells for the first time, and describes a mismatch."""
+    words, expected = shape.split(), []
+    for i, word in enumerate(words):
+        factor, size, divisor = re.fullmatch(r'(?:(\d+)\*)?(\w+)(?:/(\d+))?', word).groups()
+        if size.isdigit():
+            expected.append(int(size))
+            continue
+        if size not in sizes and word == size and tensor.ndim == len(words):
+            sizes[size] = tensor.shape[i]
+        expected.append(int(factor or 1) * sizes.get(size, 0) // int(divisor or 1))
+    if list(tensor.shape) == expected:
+        return None
+    return f'{name} is {tuple(tensor.shape)} where the other tensors need {tuple(expected)}'
+
+
+def _norm(released: str, ours: str | None, dims: str = 'embed_dims') -> list[tuple]:
+    return [(f'{released}.{kind}', ours and f'{ours}.{kind}', dims) for kind in ('weight', 'bias')]
+
+
+def _linear(released: str, ours: str | None, dims: str) -> list[tuple]:
+    """A linear layer with bias; ``dims`` are the outputs and the inputs."""
+    return [(f'{released}.weight', ours and f'{ours}.weight', dims),
+            (f'{released}.bias', ours and f'{ours}.bias', dims.split()[0])]
+
+
+def _stem() -> list[tuple]:
+    widths = ('in_channels', 'embed_dims/8', 'embed_dims/4', 'embed_dims/2', 'embed_dims')
+    rows = []
+    for i in range(4):
+        released, ours = f'to_patch_embedding.proj.{2 * i}', 'backbone.stem'
+        norm = (f'{released}.1', f'{ours}.{3 * i + 1}')
+        rows += [(f'{released}.0.weight', f'{ours}.{3 * i}.weight',
+                  f'{widths[i + 1]} {widths[i]} 3 3'), *_norm(*norm, widths[i + 1])]
+        rows += [(f'{norm[0]}.{kind}', f'{norm[1]}.{kind}', widths[i + 1])
+                 for kind in ('running_mean', 'running_var')]
+        rows += [(f'{norm[0]}.num_batches_tracked', f'{norm[1]}.num_batches_tracked', '')]
+    return rows
+
+
+def _cbsa(released: str, ours: str, prefix: str = '') -> list[tuple]:
+    """CBSA; ``prefix`` goes before the names of its own sizes."""
+    heads, inner = f'{prefix}num_heads', f'{prefix}inner_dims'
+    return [
+        (f'{released}.step_rep', f'{ours}.step_rep', f'{heads} 1 1'),
+        (f'{released}.step_x', f'{ours}.step_x', f'{heads} 1 1'),
+        (f'{released}.proj.weight', f'{ours}.in_proj.weight', f'{inner} embed_dims'),
+        *_linear(f'{released}.to_out', f'{ours}.out_proj', f'embed_dims {inner}'),
+    ]
+
+
+_LAYER = ('transformer.layers.{num_layers}', 'backbone.layers.{num_layers}')
+CBT_CLASSIFIER = Table([
+    ('cls_token', 'backbone.cls_token', '1 1 embed_dims'),
+    ('pos_embedding', 'backbone.pos_embed', '1 num_tokens embed_dims'),
+    *_stem(),
+    *_norm(f'{_LAYER[0]}.0.norm', f'{_LAYER[1]}.norm1'),
+    *_cbsa(f'{_LAYER[0]}.0.fn', f'{_LAYER[1]}.attn'),
+    *_norm(f'{_LAYER[0]}.1.norm', f'{_LAYER[1]}.norm2'),
+    (f'{_LAYER[0]}.1.fn.weight', f'{_LAYER[1]}.ista.weight', 'embed_dims embed_dims'),
+    *_norm('mlp_head.0', 'backbone.norm'),
+    *_linear('mlp_head.1', 'head.fc', 'num_classes embed_dims'),
+])
+
+
+def _vit(qkv: str, proj: str, distilled: bool = False) -> Table:
+    """A ViT by timm's names; ``qkv`` and ``proj`` are what the library at hand calls these."""
+    released, ours = 'blocks.{num_layers}', 'layers.{num_layers}'
+    tokens = ['cls_token', 'dist_token'] if distilled else ['cls_token']
+    heads = ['head', 'head_dist'] if distilled else ['head']
+    return Table([
+        *[(token, token, '1 1 embed_dims') for token in tokens],
+        ('pos_embed', 'pos_embed', '1 num_tokens embed_dims'),
+        ('patch_embed.proj.weight', 'patch_embed.projection.weight',
+         'embed_dims in_channels patch_size patch_size'),
+        ('patch_embed.proj.bias', 'patch_embed.projection.bias', 'embed_dims'),
+        *_norm(f'{released}.norm1', f'{ours}.ln1'),
+        (f'{released}.attn.qkv.weight', f'{ours}.attn.{qkv}weight', '3*embed_dims embed_dims'),
+        (f'{released}.attn.qkv.bias', f'{ours}.attn.{qkv}bias', '3*embed_dims'),
+        *_linear(f'{released}.attn.proj', f'{ours}.attn.{proj}', 'embed_dims embed_dims'),
+        *_norm(f'{released}.norm2', f'{ours}.ln2'),
+        *_linear(f'{released}.mlp.fc1', f'{ours}.ffn.layers.0.0', 'mlp_dims embed_dims'),
+        *_linear(f'{released}.mlp.fc2', f'{ours}.ffn.layers.1', 'embed_dims mlp_dims'),
+        *_norm('norm', 'ln1'),
+        *_linear('pre_logits.fc', None, 'embed_dims embed_dims'),
+        *[row for head in heads for row in _linear(head, None, 'num_labels embed_dims')],
+    ])
+
+
+MMSEG_VIT = _vit('attn.in_proj_', 'attn.out_proj')
+MMPRETRAIN_VIT = _vit('qkv.', 'proj')
+MMPRETRAIN_DISTILLED_VIT = _vit('qkv.', 'proj', distilled=True)
+
+_LAYER = ('net.layers.{decoder_num_layers}', 'layers.{decoder_num_layers}')
+CBT_DECODER = Table([
+    ('cls_emb', 'class_embed', '1 num_classes embed_dims'),
+    *_norm(f'{_LAYER[0]}.norm', f'{_LAYER[1]}.norm1'),
+    *_cbsa(f'{_LAYER[0]}.fn', f'{_LAYER[1]}.attn', 'decoder_'),
+    *_norm('decoder_norm', 'norm'),
+    *_norm('mask_norm', 'mask_norm', 'num_classes'),
+])
+_DECODER = CBT_DECODER.within('decoder.', 'decode_head.')
+CBT_SEGMENTER = MMSEG_VIT.within('encoder.', 'backbone.') + _DECODER
+# mmseg's ViT has no distillation token, mmpretrain's has.
+DISTILLED_CBT_SEGMENTER = MMPRETRAIN_DISTILLED_VIT.within('encoder.', 'backbone.') + _DECODER

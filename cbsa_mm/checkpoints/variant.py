@@ -1,0 +1,76 @@
+"""variant.yml, which the released code writes beside a segmenter's checkpoint."""
+from pathlib import Path
+
+import yaml
+
+from cbsa_mm.errors import UserError
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that knows tuples, as which the released code dumps image sizes."""
+
+
+_Loader.add_constructor(
+    'tag:yaml.org,2002:python/tuple', lambda loader, node: tuple(loader.construct_sequence(node)))
+
+
+def read_variant(text: str, path: Path) -> dict:
+    """Reads what a variant.yml tells of the network.
+
+    Args:
+        text: The file's text.
+        path: Its name, for messages.
+
+    Returns:
+        Its ``net_kwargs``, such as ``{'image_size': (512, 512), 'n_heads': 3, ...}``.
+
+    Raises:
+        UserError: If it is not YAML, holds more than plain data, or has no ``net_kwargs``.
+    """
+    try:
+        variant = yaml.load(text, Loader=_Loader)  # the loader above is a safe one
+    except yaml.YAMLError as error:
+        raise UserError(f'{path} was not read: {error}. It should be plain data, as the released '
+                        'code writes it; mend it, or move it away') from error
+    net_kwargs = variant.get('net_kwargs') if isinstance(variant, dict) else None
+    if not isinstance(net_kwargs, dict):
+        raise UserError(f'{path} has no net_kwargs: it is not the variant.yml of a segmenter. '
+                        'Move it away')
+    image_size = net_kwargs.get('image_size', (1, 1))
+    if not (isinstance(image_size, list | tuple) and len(image_size) == 2
+            and all(isinstance(side, int) for side in image_size)):
+        raise UserError(f'{path}: image_size must be two integers, got {image_size!r}')
+    return net_kwargs
+
+
+def check_variant(net_kwargs: dict, sizes: dict[str, int], distilled: bool, path: Path) -> None:
+    """Compares a variant.yml with the tensors beside it.
+
+    The decoder's ``n_heads`` is left out: the released decoder has 3 whatever it says.
+
+    Args:
+        net_kwargs: What :func:`read_variant` returned.
+        sizes: What the tensors tell.
+        distilled: Whether they have a distillation token.
+        path: The file's name, for messages.
+
+    Raises:
+        UserError: If they disagree, so that the file belongs to another checkpoint.
+    """
+    decoder = net_kwargs.get('decoder') or {}
+    height, width = net_kwargs.get('image_size', (0, 0))
+    num_patches = (height // sizes['patch_size']) * (width // sizes['patch_size'])
+    told = {
+        'd_model': (net_kwargs.get('d_model'), sizes['embed_dims']),
+        'n_layers': (net_kwargs.get('n_layers'), sizes['num_layers']),
+        'patch_size': (net_kwargs.get('patch_size'), sizes['patch_size']),
+        'n_cls': (net_kwargs.get('n_cls'), sizes['num_classes']),
+        'distilled': (net_kwargs.get('distilled'), distilled),
+        'decoder.n_layers': (decoder.get('n_layers'), sizes['decoder_num_layers']),
+        'image_size, in patches': (num_patches or None, sizes['num_tokens'] - 1 - distilled),
+    }
+    wrong = [f'{name} is {said} there and {found} in the checkpoint'
+             for name, (said, found) in told.items() if said is not None and said != found]
+    if wrong:
+        raise UserError(f'{path} belongs to another checkpoint: {"; ".join(wrong)}. Put the right '
+                        'one there, or move it away')

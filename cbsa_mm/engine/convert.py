@@ -1,0 +1,154 @@
+"""From a released checkpoint's file to one that OpenMMLab loads, and back."""
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+
+from cbsa_mm.checkpoints import (
+    Converted,
+    check_variant,
+    convert,
+    describe,
+    find_state_dict,
+    read_checkpoint,
+    read_variant,
+    restore,
+    write_checkpoint,
+    write_whole,
+)
+from cbsa_mm.errors import UserError
+from cbsa_mm.require import require
+
+from .experiment import Experiment, find_experiment
+from .launch import read_metainfo
+
+
+@dataclass
+class Report:
+    """What was found and made.
+
+    Attributes:
+        converted: The weights.
+        facts: What is known of the model by name.
+        experiment: The config that goes with them; None if too little is known to tell one.
+        is_encoder: Whether the weights are an encoder's alone.
+    """
+    converted: Converted
+    facts: dict
+    experiment: Experiment | None
+    is_encoder: bool
+
+
+def convert_file(src: Path,
+                 dst: Path,
+                 configs: Path,
+                 library: str | None = None,
+                 num_heads: int | None = None,
+                 config: Path | None = None) -> Report:
+    """Converts a released checkpoint to one that mmseg or mmpretrain loads strictly.
+
+    The result holds ``state_dict``; ``meta`` with class names and config, where these are known;
+    and under ``released`` what the way back needs.
+
+    Args:
+        src: The released file; beside a segmenter's, variant.yml is read if it is there.
+        dst: The file to write.
+        configs: The folder of the shipped configs.
+        library: 'mmseg' or 'mmpretrain', for weights that fit both.
+        num_heads: The heads of a ViT, if nothing tells them.
+        config: A config to write.
+
+    Raises:
+        UserError: If a file can't be read, understood or written.
+        MissingLibraryError: If the library that the weights are for can't be imported.
+    """
+    _check_paths(src, dst)
+    if dst.suffix in ('.safetensors', '.npz'):
+        raise UserError(f'OpenMMLab loads PyTorch files: let DST end with .pth, not {dst.suffix}')
+    state_dict = find_state_dict(read_checkpoint(src, mmap=True))
+    try:
+        converted = convert(state_dict, library)
+    except UserError as error:
+        raise UserError(f'{src}: {error}') from error
+    require(converted.library)
+    facts = describe(converted, _read_variant(src, converted), num_heads)
+    is_encoder = 'num_classes' not in facts
+    experiment, meta = None, {}
+    if config or (facts['num_heads'] and facts['img_size']):
+        experiment = find_experiment(converted.library, facts, configs)
+        if is_encoder:
+            backbone = experiment.changes.setdefault('model', {}).setdefault('backbone', {})
+            backbone['init_cfg'] = dict(type='Pretrained', checkpoint=str(dst))
+        else:
+            meta = _meta(experiment.cfg)
+    write_checkpoint(dst, dict(
+        meta=meta, state_dict=converted.state_dict, released=converted.released))
+    if config:
+        header = f'# {converted.family.title}, converted from {src.name!r}.\n'
+        text = header + experiment.text(config.parent)
+        write_whole(config, lambda file: file.write_text(text))
+    return Report(converted, facts, experiment, is_encoder)
+
+
+def restore_file(src: Path, dst: Path) -> str:
+    """Writes the authors' layout of a checkpoint of this package's layout.
+
+    Args:
+        src: A converted checkpoint, or one of a training run.
+        dst: The file to write. A segmenter's variant.yml goes beside it, if it was known.
+
+    Returns:
+        What the file is.
+
+    Raises:
+        UserError: If a file can't be read, understood or written.
+    """
+    _check_paths(src, dst)
+    checkpoint = read_checkpoint(src, mmap=True)
+    released = checkpoint.get('released', {})
+    try:
+        family, tensors = restore(find_state_dict(checkpoint), released)
+    except UserError as error:
+        raise UserError(f'{src}: {error}') from error
+    if (dst.suffix == '.npz') != family.is_jax:
+        raise UserError(f'the released file of a {family.title} '
+                        f'{"ends" if family.is_jax else "does not end"} with .npz, unlike {dst}')
+    content = tensors
+    if family.entry and dst.suffix != '.safetensors':
+        content = {family.entry: tensors}
+    if 'variant' in released:
+        variant = dst.parent / 'variant.yml'
+        if variant.exists() and variant.read_text() != released['variant']:
+            raise UserError(f"{variant} is another checkpoint's: choose another folder for {dst}")
+        write_whole(variant, lambda file: file.write_text(released['variant']))
+    write_checkpoint(dst, content)
+    return family.title
+
+
+def _check_paths(src: Path, dst: Path) -> None:
+    if dst.is_dir():
+        raise UserError(f'{dst} is a folder: name the file to write')
+    if src.exists() and dst.exists() and src.samefile(dst):
+        raise UserError(f'SRC and DST are the same file, {src}: name another one to write')
+
+
+def _read_variant(src: Path, converted: Converted) -> dict | None:
+    """Reads and checks the variant.yml beside a segmenter, and keeps it for the way back."""
+    path = src.parent / 'variant.yml'
+    if 'decoder_num_layers' not in converted.sizes or not path.is_file():
+        return None
+    converted.released['variant'] = text = path.read_text()
+    net_kwargs = read_variant(text, path)
+    distilled = 'backbone.dist_token' in converted.state_dict
+    check_variant(net_kwargs, converted.sizes, distilled, path)
+    return net_kwargs
+
+
+def _meta(cfg: Config) -> dict:
+    """The config, and class names and colours if its data set has as many as the model."""
+    meta = dict(cfg=cfg.pretty_text)
+    head = cfg.model.get('decode_head') or cfg.model.head
+    metainfo = read_metainfo(cfg)
+    if len(metainfo['classes']) == head.num_classes:
+        meta['dataset_meta'] = dict(metainfo)
+    return meta

@@ -1,0 +1,97 @@
+"""Converts released weights to OpenMMLab's names, and back.
+
+Takes CBT classifiers and segmenters as their authors released them, and ViT weights by timm's
+names (.pth, .safetensors) or in the JAX layout (.npz). What SRC is, its tensors tell.
+"""
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from cbsa_mm.engine import Report, convert_file, report_user_errors, restore_file
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('src', type=Path, metavar='SRC', help='released checkpoint')
+    parser.add_argument('dst', type=Path, metavar='DST', help='file to write, such as cbt-s.pth')
+    parser.add_argument(
+        '--to', choices=['mmseg', 'mmpretrain', 'official'],
+        help="the library, for weights that fit both (a ViT's go to mmseg by default); or "
+        'official, to write the released layout of a converted or trained checkpoint')
+    parser.add_argument(
+        '--config', type=Path, metavar='OUT.py',
+        help='write a config for these weights; it inherits a shipped one where one fits')
+    parser.add_argument(
+        '--num-heads', type=int,
+        help="attention heads of a ViT of unusual width, which its tensors don't tell")
+    return parser.parse_args()
+
+
+def show(report: Report, args: argparse.Namespace) -> None:
+    """Prints what was found, and what to do with it."""
+    facts = report.facts
+    table = Table('found', 'value', title=report.converted.family.title, title_justify='left')
+    rows = {
+        'width': facts['embed_dims'],
+        'layers': facts['num_layers'],
+        'heads': facts['num_heads'] or 'not told by the tensors: give --num-heads',
+        'head width': facts['head_dims'],
+        'image size': facts['img_size'] and '{} x {}'.format(*facts['img_size']),
+        'patch size': facts['patch_size'],
+        'decoder layers': facts.get('decoder_num_layers'),
+        'decoder heads': facts.get('decoder_num_heads'),
+        'decoder head width': facts.get('decoder_head_dims'),
+        'classes': facts.get('num_classes'),
+        'mean, std of pixels': f'{facts["mean"]}, {facts["std"]}',
+        'parameters': f'{facts["num_parameters"]:,}',
+        'left out as unused': ', '.join(report.converted.released['unused']),
+    }
+    for name, value in rows.items():
+        if value:
+            table.add_row(name, str(value))
+    Console().print(table)
+    print(f'{args.dst} holds the weights for {report.converted.library}')
+
+
+def advise(report: Report, args: argparse.Namespace) -> None:
+    """Prints the config that fits, and the next command."""
+    experiment = report.experiment
+    if experiment is None:
+        return
+    if experiment.shipped:
+        print(f'{experiment.shipped.relative_to(CONFIGS.parent)} fits')
+    elif not args.config:
+        print('No shipped config fits; --config OUT.py writes one')
+    config = args.config or experiment.shipped
+    if not config:
+        return
+    if args.config:
+        print(f'{args.config} is the config for them')
+    if report.is_encoder:
+        option = '' if args.config else \
+            f' --cfg-options model.backbone.init_cfg.checkpoint={args.dst}'
+        print(f'Train: python tools/train.py {config}{option}')
+    else:
+        print(f'Test: python tools/test.py {config} {args.dst}')
+
+
+def main() -> None:
+    args = parse_args()
+    if args.to == 'official':
+        title = restore_file(args.src, args.dst)
+        print(f'{args.dst} holds the {title} in its released layout')
+        return
+    report = convert_file(
+        args.src, args.dst, CONFIGS, library=args.to, num_heads=args.num_heads, config=args.config)
+    show(report, args)
+    advise(report, args)
+
+
+if __name__ == '__main__':
+    with report_user_errors():
+        main()
