@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
 import cbsa_mm  # noqa: F401
+from cbsa_mm.checkpoints import CBT_DECODER, MMSEG_VIT
 
 ROOT = Path(__file__).parents[1]
 IMAGE = ROOT / 'data/ade/ADEChallengeData2016/images/validation/ADE_val_00000001.jpg'
@@ -37,8 +38,8 @@ def cfg():
 @pytest.fixture
 def model(cfg):
     golden = released.read('cbt_segmenter')
-    encoder = released.rename(released.pick(golden, 'weight.encoder.'), released.ENCODER)
-    decoder = released.rename(released.pick(golden, 'weight.decoder.'), released.DECODER)
+    encoder = released.rename(released.pick(golden, 'weight.encoder.'), MMSEG_VIT)
+    decoder = released.rename(released.pick(golden, 'weight.decoder.'), CBT_DECODER)
     model = MODELS.build(cfg.model).eval()
     model.backbone.load_state_dict(encoder)
     model.decode_head.load_state_dict(decoder)

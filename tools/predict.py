@@ -87,8 +87,6 @@ def main() -> None:
     args = parse_args()
     cfg = load_config(args)
     images = find_images(args.input)
-    if not Path(args.checkpoint).is_file():
-        raise UserError(f'there is no checkpoint {args.checkpoint}')
     init_default_scope(cfg.default_scope)
     task = segment if cfg.default_scope == 'mmseg' else classify
     task(cfg, images, args)

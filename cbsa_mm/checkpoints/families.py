@@ -87,13 +87,13 @@ class Converted:
     released: dict
 
 
-def identify(names: Mapping[str, Tensor] | list[str]) -> Family:
-    """Tells what a released state dict is from its names, without a prefix.
+def identify(state_dict: Mapping[str, Tensor]) -> Family:
+    """Tells what a released state dict is from its names.
 
     Raises:
         UserError: If it is of no known family.
     """
-    names = list(names)
+    names = list(_split_prefix(state_dict)[1])
     for family in FAMILIES:
         if all(matches(names, mark) for mark in family.marks):
             return family

@@ -11,6 +11,7 @@ from mmengine.runner import CheckpointLoader, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from cbsa_mm.checkpoints import find_state_dict, identify
 from cbsa_mm.errors import UserError
 
 
@@ -56,52 +57,69 @@ def load_strictly(model: nn.Module, checkpoint: dict) -> None:
                    if not line.startswith('Error(s) in loading')]
         rest = f'; and {len(reasons) - 4} more' if len(reasons) > 4 else ''
         raise UserError(
-            f'the checkpoint does not fit the model: {"; ".join(reasons[:4])}{rest}. Use the '
-            'config that it was trained with, or set the model to its arch and classes') from error
+            f'the checkpoint does not fit the model: {"; ".join(reasons[:4])}{rest}. '
+            + (_advise_conversion(checkpoint) or 'Use the config that it was trained with, or set '
+               'the model to its arch and classes')) from error
 
 
-def check_pretrained(backbone: nn.Module) -> None:
-    """Checks that pretrained weights fill the whole backbone.
+def check_pretrained(model: nn.Module) -> None:
+    """Checks that pretrained weights fill the parts of a model that they are for.
 
     Args:
-        backbone: A backbone whose ``init_cfg`` may name pretrained weights.
+        model: A model; the ``init_cfg`` of its parts, or its own, may name pretrained weights.
 
     Raises:
-        UserError: If the file lacks a tensor or has it in another shape; position embeddings may
+        UserError: If a file lacks a tensor or has it in another shape; position embeddings may
             be for another grid.
     """
-    init_cfg = getattr(backbone, 'init_cfg', None)
-    if not isinstance(init_cfg, dict) or init_cfg.get('type') != 'Pretrained':
-        return
+    for name, part in model.named_modules():
+        init_cfg = getattr(part, 'init_cfg', None)
+        if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
+            _check_fit(part, name.rpartition('.')[-1] or 'model', init_cfg)
+
+
+def _check_fit(part: nn.Module, name: str, init_cfg: dict) -> None:
     checkpoint = CheckpointLoader.load_checkpoint(init_cfg['checkpoint'], map_location='cpu')
     prefix = init_cfg['prefix'].rstrip('.') + '.' if init_cfg.get('prefix') else ''
-    shapes = {prefix + k: v.shape for k, v in backbone.state_dict().items()}
-    given = {k: v.shape for k, v in checkpoint.get('state_dict', checkpoint).items()}
+    shapes = {prefix + k: v.shape for k, v in part.state_dict().items()}
+    state_dict = checkpoint.get('state_dict', checkpoint)
+    given = {k: getattr(v, 'shape', ()) for k, v in state_dict.items()}
     wrong = [k for k, shape in shapes.items()
              if k not in given or given[k][-1:] != shape[-1:]
-             or given[k] != shape and k != f'{prefix}pos_embed']
+             or given[k] != shape and not k.endswith('pos_embed')]
     if wrong:
         raise UserError(
-            f'pretrained weights {init_cfg["checkpoint"]} do not fit the backbone: {len(wrong)} of '
-            f'its {len(shapes)} tensors are missing or of another shape, such as {wrong[0]}. Give '
-            f"a file with {type(backbone).__name__}'s tensor names and sizes")
+            f'pretrained weights {init_cfg["checkpoint"]} do not fit the {name}: {len(wrong)} of '
+            f'its {len(shapes)} tensors are missing or of another shape, such as {wrong[0]}. '
+            + (_advise_conversion(checkpoint)
+               or f"Give a file with {type(part).__name__}'s tensor names and sizes"))
+
+
+def _advise_conversion(checkpoint: dict) -> str | None:
+    """What to do with weights in a released layout; None if they are in no such."""
+    try:
+        family = identify(find_state_dict(checkpoint))
+    except UserError:
+        return None
+    return (f'This is a {family.title} in its released layout: convert it first, python '
+            'tools/convert_checkpoint.py SRC DST')
 
 
 @HOOKS.register_module()
 class StrictLoadHook(Hook):
-    """Refuses a checkpoint, or pretrained weights of the backbone, that do not fit.
+    """Refuses a checkpoint, or pretrained weights, that do not fit.
 
     Without it, missing, unknown and misshapen tensors lead to a warning, and training or testing
     goes on with random ones.
     """
 
     def before_train(self, runner: Runner) -> None:
-        """Checks the backbone's pretrained weights.
+        """Checks pretrained weights.
 
         Raises:
             UserError: If they do not fit.
         """
-        check_pretrained(getattr(_unwrap(runner.model), 'backbone', None))
+        check_pretrained(_unwrap(runner.model))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Loads strictly, ahead of the Runner's own tolerant loading.

@@ -136,13 +136,6 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
         UserError: If data, checkpoint or a config value is wrong.
     """
     check_data_folders(cfg, loaders)
-    paths = [cfg.get('load_from')]
-    init_cfg = cfg.model.get('backbone', {}).get('init_cfg')
-    if 'train_dataloader' in loaders and isinstance(init_cfg, dict):
-        paths.append(init_cfg.get('checkpoint'))
-    for path in paths:
-        if path and '://' not in path and not osp.isfile(path):
-            raise UserError(f'there is no checkpoint {path}')
     for loader in loaders:
         if cfg.get(loader) and cfg[loader].get('num_workers') == 0:
             cfg[loader].persistent_workers = False  # PyTorch refuses them without workers

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from mmengine.registry import MODELS
 
 from cbsa_mm.backbones import CBT
+from cbsa_mm.checkpoints import CBT_CLASSIFIER
 
 SMALL = dict(embed_dims=16, num_layers=2, num_heads=2)
 
@@ -15,7 +16,7 @@ def relative_error(ours, theirs):
 
 def test_parity_with_the_released_classifier():
     golden = released.read('cbt_classifier')
-    weights = released.rename(released.pick(golden, 'weight.'), released.CLASSIFIER)
+    weights = released.rename(released.pick(golden, 'weight.'), CBT_CLASSIFIER)
     head = released.pick(weights, 'head.fc.')
     model = CBT(dict(embed_dims=48, num_layers=2, num_heads=3), out_type='raw').eval()
     model.load_state_dict(released.pick(weights, 'backbone.'))
@@ -27,7 +28,7 @@ def test_parity_with_the_released_classifier():
     assert relative_error(logits, golden['output.logits']) < 1e-5
 
     F.cross_entropy(logits, torch.arange(2)).backward()
-    grads = released.rename(released.pick(golden, 'grad.'), released.CLASSIFIER)
+    grads = released.rename(released.pick(golden, 'grad.'), CBT_CLASSIFIER)
     grads = released.pick(grads, 'backbone.')
     assert set(grads) == {name for name, _ in model.named_parameters()}
     for name, parameter in model.named_parameters():

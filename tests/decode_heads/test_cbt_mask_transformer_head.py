@@ -7,6 +7,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
+from cbsa_mm.checkpoints import CBT_DECODER
 from cbsa_mm.decode_heads import CBTMaskTransformerHead
 
 
@@ -17,13 +18,13 @@ def relative_error(ours, theirs):
 def test_parity_with_the_released_decoder():
     golden = released.read('cbt_decoder')
     head = CBTMaskTransformerHead(32, num_classes=150)
-    head.load_state_dict(released.rename(released.pick(golden, 'weight.'), released.DECODER))
+    head.load_state_dict(released.rename(released.pick(golden, 'weight.'), CBT_DECODER))
     features = golden['input.tokens'].transpose(1, 2).unflatten(2, (16, 16)).requires_grad_()
     masks = head([features])
     assert relative_error(masks, golden['output.masks']) < 1e-5
 
     (masks * golden['input.upstream_grad']).sum().backward()
-    grads = released.rename(released.pick(golden, 'grad.'), released.DECODER)
+    grads = released.rename(released.pick(golden, 'grad.'), CBT_DECODER)
     their_input_grad = grads.pop('input')
     assert relative_error(features.grad.flatten(2).transpose(1, 2), their_input_grad) < 1e-4
     assert set(grads) == {name for name, _ in head.named_parameters()}
