@@ -156,11 +156,12 @@ def restore(state_dict: Mapping[str, Tensor],
             wrong shape, NaN or infinite.
     """
     released = released or {}
-    known = {(family, table): _count_known(table, state_dict)
-             for family in FAMILIES if family is not AUGREG_VIT
-             for table in family.tables.values()}
+    # The table that knows most of the names, and of such the smallest.
+    known = {(family, table): (sum(table.knows(name, 'ours') for name in state_dict),
+                               -len(table.rows))
+             for family in FAMILIES if not family.is_jax for table in family.tables.values()}
     family, table = max(known, key=known.get)
-    if not known[family, table]:
+    if not known[family, table][0]:
         raise UserError('these weights are not in the layout of cbsa_mm; their first names are '
                         f'{", ".join(list(state_dict)[:4])}')
     try:
@@ -180,11 +181,6 @@ def _split_prefix(state_dict: Mapping[str, Tensor]) -> tuple[str, dict[str, Tens
         if state_dict and all(name.startswith(prefix) for name in state_dict):
             return prefix, {k.removeprefix(prefix): v for k, v in state_dict.items()}
     return '', dict(state_dict)
-
-
-def _count_known(table: Table, state_dict: Mapping[str, Tensor]) -> int:
-    """How many of the names a table knows as ours."""
-    return sum(table.knows(name, 'ours') for name in state_dict)
 
 
 def _check_heads(sizes: dict[str, int]) -> None:

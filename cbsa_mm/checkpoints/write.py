@@ -29,8 +29,8 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:
         # Same folder, so that the renaming is atomic; same ending, by which some writers go.
         handle, temporary = tempfile.mkstemp(suffix=path.suffix, prefix='.', dir=path.parent)
         os.close(handle)
-        os.chmod(temporary, 0o666 & ~_umask())
         write(Path(temporary))
+        os.chmod(temporary, 0o666 & ~_umask())  # not private, as temporary files are
         with open(temporary, 'rb') as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)

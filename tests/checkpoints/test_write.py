@@ -1,0 +1,38 @@
+import os
+import stat
+
+import pytest
+import torch
+
+from cbsa_mm.checkpoints import read_checkpoint, write_checkpoint, write_whole
+
+
+@pytest.mark.parametrize('name', ['x.pth', 'x.safetensors', 'x.npz', 'folder/x.pth.tar'])
+def test_writes_what_is_read(name, tmp_path):
+    weights = {'a': torch.arange(6.).reshape(2, 3)}
+    write_checkpoint(tmp_path / name, weights)
+    assert torch.equal(read_checkpoint(tmp_path / name)['a'], weights['a'])
+    assert os.listdir((tmp_path / name).parent) == [(tmp_path / name).name]
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o666 & ~umask
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / 'x.pth'
+    path.write_text('old')
+
+    def interrupted(file):
+        file.write_text('half')
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(path, interrupted)
+    assert path.read_text() == 'old'
+    assert os.listdir(tmp_path) == ['x.pth']
+
+
+def test_a_folder_that_can_not_be_made(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(ValueError, match="can't write .*file/x.pth"):
+        write_checkpoint(tmp_path / 'file/x.pth', {})
