@@ -143,3 +143,244 @@ def test_full_size_segmenters(size, layers, side, run_tool, tmp_path, capsys):
     assert relative_error(ours, models.segment(weights, image, h)) < 1e-5
     run_tool('convert_checkpoint', 'cbt.pth', 'back.pth', '--to', 'official')
     assert equal(torch.load('back.pth', weights_only=True)['model'], weights)
+
+
+@torch.no_grad()
+def test_distilled_segmenter(run_tool, tmp_path):
+    weights = models.make_segmenter(192, 2, 2, side=96, classes=7, distilled=True)
+    save_segmenter(tmp_path / 'checkpoint.pth', weights)
+    run_tool('convert_checkpoint', 'checkpoint.pth', 'cbt.pth', '--config', 'cbt.py')
+    cfg, model = build('cbt.py', 'cbt.pth')
+    assert cfg.model.data_preprocessor.mean == [123.675, 116.28, 103.53]
+    image = torch.randn(1, 3, 96, 96)
+    ours = model.decode_head(model.extract_feat(image))
+    assert relative_error(ours, models.segment(weights, image, 3)) < 1e-5
+
+
+def save_vit(path, weights):
+    if path.suffix == '.safetensors':
+        save_file(weights, path)
+    elif path.suffix == '.npz':
+        np.savez(path, **{name: tensor.numpy() for name, tensor in weights.items()})
+    else:
+        torch.save(weights, path)
+
+
+def read_vit(path):
+    if path.suffix == '.npz':
+        with np.load(path) as arrays:
+            return {name: torch.from_numpy(arrays[name]) for name in arrays}
+    return load_file(path) if path.suffix == '.safetensors' else torch.load(path, weights_only=True)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('name', ['vit.pth', 'vit.safetensors', 'vit.npz'])
+@pytest.mark.parametrize('library', ['mmseg', 'mmpretrain'])
+def test_pretrained_vit(name, library, run_tool, tmp_path):
+    timm = models.make_vit(192, 2, 1 + 8 * 8)
+    weights = models.make_augreg(192, 2, 3, 1 + 8 * 8) if name.endswith('npz') else timm
+    save_vit(tmp_path / name, weights)
+    run_tool('convert_checkpoint', name, 'encoder.pth', '--to', library, '--config', 'vit.py')
+    cfg = Config.fromfile('vit.py')
+    cfg.model.backbone.update(img_size=(128, 128), norm_cfg=dict(type='LN', eps=1e-5))
+    cfg.model.backbone.update({} if library == 'mmseg' else dict(out_type='featmap'))
+    init_default_scope(library)
+    backbone = MODELS.build(cfg.model.backbone)
+    backbone.init_weights()  # loads the weights that the config names
+    backbone.eval()
+    backbone.load_state_dict(torch.load('encoder.pth', weights_only=True)['state_dict'])
+    image = torch.randn(1, 3, 128, 128)
+    theirs = models.encode(timm, image, 3)[:, 1:]
+    [ours] = backbone(image)
+    assert relative_error(ours.flatten(2).transpose(1, 2), theirs) < 1e-5
+
+    run_tool('convert_checkpoint', 'encoder.pth', f'back-{name}', '--to', 'official')
+    assert equal(read_vit(tmp_path / f'back-{name}'), weights)
+
+
+def test_init_cfg_fills_the_backbone(run_tool, tmp_path):
+    torch.save(models.make_vit(192, 12, 1 + 4 * 4), tmp_path / 'vit.pth')
+    run_tool('convert_checkpoint', 'vit.pth', 'encoder.pth')
+    cfg = Config.fromfile(ROOT / 'configs/cbt/cbt-t_ade20k.py')
+    cfg.model.backbone.init_cfg.checkpoint = 'encoder.pth'
+    init_default_scope('mmseg')
+    backbone = MODELS.build(cfg.model.backbone)
+    backbone.init_weights()
+    given = torch.load('encoder.pth', weights_only=True)['state_dict']
+    assert set(given) == set(backbone.state_dict())
+    assert all(torch.equal(tensor, given[name]) for name, tensor in backbone.state_dict().items()
+               if name != 'pos_embed')
+    assert backbone.pos_embed.shape == (1, 1 + 32 * 32, 192)  # fitted to 512 pixels
+
+
+@pytest.fixture
+def converted(run_tool, tmp_path):
+    """A converted segmenter at a tiny size, with its config."""
+    save_segmenter(tmp_path / 'checkpoint.pth', models.make_segmenter(192, 1, 1, side=64))
+    run_tool('convert_checkpoint', 'checkpoint.pth', 'cbt.pth', '--config', 'cbt.py')
+    return Config.fromfile('cbt.py')
+
+
+def test_mmseg_loads_it_by_all_its_ways(converted, run_tool, ade20k, capsys):
+    from mmseg.apis import MMSegInferencer, init_model
+    model = init_model('cbt.py', 'cbt.pth', device='cpu')
+    assert len(model.dataset_meta['classes']) == 150
+    weights = torch.load('cbt.pth', weights_only=True)['state_dict']
+    assert equal(model.state_dict(), weights)
+    inferencer = MMSegInferencer(None, 'cbt.pth', device='cpu')  # by the config in the file
+    assert equal(inferencer.model.state_dict(), weights)
+    init_cfg = dict(type='Pretrained', checkpoint='cbt.pth')
+    model = MODELS.build(dict(converted.model, init_cfg=init_cfg))
+    model.init_weights()
+    assert equal(model.state_dict(), weights)
+    capsys.readouterr()
+    run_tool('test', 'cbt.py', 'cbt.pth', '--work-dir', 'work', '--cfg-options',
+             f'test_dataloader.dataset.data_root={ade20k}', 'test_dataloader.num_workers=0')
+    log = next(Path('work').glob('*/*.log')).read_text()
+    assert 'mIoU' in log
+    for text in ('unexpected key', 'missing key', 'Could not safely load'):
+        assert text not in log + capsys.readouterr().out
+
+
+def test_mmpretrain_loads_it_by_all_its_ways(run_tool, imagenet, tmp_path):
+    from mmpretrain import ImageClassificationInferencer, get_model
+    save_classifier(tmp_path / 'x.pth.tar', models.make_classifier(32, 2, 2))
+    run_tool('convert_checkpoint', 'x.pth.tar', 'cbt.pth', '--config', 'cbt.py')
+    weights = torch.load('cbt.pth', weights_only=True)['state_dict']
+    init_default_scope('mmpretrain')
+    assert equal(get_model('cbt.py', pretrained='cbt.pth').state_dict(), weights)
+    inferencer = ImageClassificationInferencer('cbt.py', pretrained='cbt.pth')
+    assert len(inferencer.classes) == 1000 and 'tench' in inferencer.classes[0]
+    cfg = Config.fromfile('cbt.py')
+    for prefix, part in ((None, cfg.model), ('backbone.', cfg.model.backbone)):
+        init_cfg = dict(type='Pretrained', checkpoint='cbt.pth', prefix=prefix)
+        model = MODELS.build(dict(part, init_cfg=init_cfg))
+        model.init_weights()
+        assert equal(model.state_dict(), released.pick(weights, prefix or ''))
+    run_tool('test', 'cbt.py', 'cbt.pth', '--work-dir', 'work', '--cfg-options',
+             'test_dataloader.dataset.type=CustomDataset',
+             f'test_dataloader.dataset.data_root={imagenet}', 'test_dataloader.num_workers=0')
+    log = next(Path('work').glob('*/*.log')).read_text()
+    assert 'accuracy/top1' in log and 'Could not safely load' not in log
+
+
+def test_predicts_with_the_names_in_the_file(converted, run_tool, tmp_path):
+    from PIL import Image
+    Image.new('RGB', (80, 70), 'red').save(tmp_path / 'x.png')
+    run_tool('predict', 'x.png', 'cbt.py', 'cbt.pth')
+    assert (tmp_path / 'predictions/vis/x.png').exists()
+
+
+def test_trains_from_it(converted, run_tool, ade20k):
+    run_tool('train', 'cbt.py', '--work-dir', 'work', '--cfg-options', 'load_from=cbt.pth',
+             'train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'train_dataloader.num_workers=0',
+             'val_dataloader.num_workers=0', *[f'{split}_dataloader.dataset.data_root={ade20k}'
+                                               for split in ('train', 'val')],
+             'default_hooks.checkpoint.save_best=None')
+    run_tool('convert_checkpoint', 'work/iter_1.pth', 'trained.pth', '--to', 'official')
+    trained = torch.load('trained.pth', weights_only=True)['model']
+    assert trained['decoder.cls_emb'].shape == (1, 150, 192)
+
+
+def harmful(path):
+    import os
+
+    class Harmful:
+        def __reduce__(self):
+            return os.mkdir, (str(path), )
+
+    return Harmful()
+
+
+@pytest.mark.parametrize('command', [
+    ['convert_checkpoint', 'x.pth', 'y.pth'],
+    ['convert_checkpoint', 'x.pth', 'y.pth', '--to', 'official'],
+    ['test', 'CONFIG', 'x.pth'],
+    ['train', 'CONFIG', '--resume', 'x.pth'],
+    ['train', 'CONFIG', '--cfg-options', 'load_from=x.pth'],
+    ['train', 'CONFIG', '--cfg-options', 'model.backbone.init_cfg.type=Pretrained',
+     'model.backbone.init_cfg.checkpoint=x.pth'],
+    ['predict', 'image.png', 'CONFIG', 'x.pth'],
+    ['show_results', 'CONFIG', 'x.pth'],
+])
+def test_no_tool_runs_code_from_a_checkpoint(command, run_tool, tmp_path):
+    from PIL import Image
+    Image.new('RGB', (8, 8)).save(tmp_path / 'image.png')
+    torch.save(dict(state_dict={'a': torch.ones(1)}, meta={}, extra=harmful(tmp_path / 'created')),
+               tmp_path / 'x.pth')
+    command = [ROOT / 'configs/cbt/cbt-t_shapes.py' if word == 'CONFIG' else word
+               for word in command]
+    with pytest.raises(SystemExit, match='error: x.pth was refused, and nothing in it was run'):
+        run_tool(*command)
+    assert not (tmp_path / 'created').exists()
+    assert not (tmp_path / 'y.pth').exists()
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['nowhere.pth', 'y.pth'], 'there is no checkpoint nowhere.pth'),
+    (['x.pth', 'x.pth'], 'SRC and DST are the same file'),
+    (['x.pth', '.'], 'is a folder'),
+    (['x.pth', 'y.safetensors'], 'let DST end with .pth, not .safetensors'),
+    (['x.pth', 'y.pth', '--to', 'mmseg'], 'a CBT classifier can be converted for mmpretrain'),
+    (['x.pth', 'y.pth', '--num-heads', '4'], 'num_heads is 2, as the file tells, not 4'),
+    (['x.pth', 'y.pth', '--to', 'official'], 'not in the layout of cbsa_mm'),
+    (['vit.pth', 'y.pth', '--config', 'y.py'], 'do not tell the num_heads .* give --num-heads'),
+    (['vit.pth', 'y.pth', '--num-heads', '3'], '3 heads do not divide a width of 16'),
+    (['nan.pth', 'y.pth'], 'this is a CBT classifier, but 1 tensor not finite .*: cls_token'),
+    (['resnet.pth', 'y.pth'], 'resnet.pth: these weights are of no known family'),
+    (['page.pth', 'y.pth'], 'page.pth is a web page'),
+])
+def test_mistakes_end_with_one_message(arguments, message, run_tool, tmp_path):
+    weights = models.make_classifier(16, 1, 2, side=32)
+    save_classifier(tmp_path / 'x.pth', weights)
+    torch.save(models.make_vit(16, 1, 5), tmp_path / 'vit.pth')
+    save_classifier(tmp_path / 'nan.pth', weights | dict(
+        cls_token=torch.full((1, 1, 16), float('nan'))))
+    torch.save({'conv1.weight': torch.ones(1)}, tmp_path / 'resnet.pth')
+    (tmp_path / 'page.pth').write_text('<!doctype html>')
+    (tmp_path / 'y.pth').write_text('kept')
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(SystemExit, match=f'^convert_checkpoint.py: error: .*{message}'):
+        run_tool('convert_checkpoint', *arguments)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+
+
+def test_variant_of_another_checkpoint(run_tool, tmp_path):
+    save_segmenter(tmp_path / 'checkpoint.pth', models.make_segmenter(16, 1, 1, side=32),
+                   VARIANT.format(d=32, side=32, h=2, layers=1))
+    with pytest.raises(SystemExit, match='belongs to another checkpoint: d_model is 32'):
+        run_tool('convert_checkpoint', 'checkpoint.pth', 'y.pth')
+    assert not (tmp_path / 'y.pth').exists()
+
+
+def test_without_the_heads_the_weights_are_converted_all_the_same(run_tool, tmp_path, capsys):
+    save_segmenter(tmp_path / 'checkpoint.pth', models.make_segmenter(32, 1, 1, side=32))
+    run_tool('convert_checkpoint', 'checkpoint.pth', 'y.pth')
+    assert 'give --num-heads' in capsys.readouterr().out
+    assert len(torch.load('y.pth', weights_only=True)['state_dict']) == 30
+
+
+def test_released_files_handed_to_other_tools(run_tool, tmp_path):
+    save_classifier(tmp_path / 'x.pth', models.make_classifier(192, 1, 3))
+    with pytest.raises(SystemExit, match='This is a CBT classifier in its released layout'):
+        run_tool('test', ROOT / 'configs/cbt/cbt-t_shapes-cls.py', 'x.pth')
+
+
+def test_memory(tmp_path):
+    """Twice the weights' size at most, the optimizer's state aside, beside the libraries."""
+    weights = models.make_segmenter(1024, 12, 3)
+    size = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+    momentum = {name: torch.zeros_like(tensor) for name, tensor in weights.items()}
+    torch.save(dict(model=weights, optimizer=dict(state=momentum)), tmp_path / 'checkpoint.pth')
+    tool = [sys.executable, '-c', (
+        'import resource, runpy, sys; sys.argv = sys.argv[1:]; '
+        'runpy.run_path(sys.argv[0], run_name="__main__"); '
+        'print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)'
+    ), ROOT / 'tools/convert_checkpoint.py']
+    peaks = []
+    torch.save(models.make_segmenter(16, 1, 1, side=32), tmp_path / 'small.pth')
+    for name in ('small.pth', 'checkpoint.pth'):
+        out = subprocess.run([*tool, tmp_path / name, tmp_path / 'dst.pth'], check=True, text=True,
+                             capture_output=True).stdout
+        peaks.append(int(re.search(r'peak (\d+)', out)[1]))
+    assert peaks[1] - peaks[0] < 2 * size
