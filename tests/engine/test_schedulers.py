@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import PARAM_SCHEDULERS
+from mmengine.hooks import Hook
+from mmengine.model import BaseModel
+from mmengine.runner import Runner
 
 import cbsa_mm  # noqa: F401
 from cbsa_mm.engine import MinWarmupCosineLR
@@ -13,27 +15,58 @@ from cbsa_mm.engine import MinWarmupCosineLR
 CONFIGS = Path(__file__).parents[2] / 'configs/cbt'
 
 
-def rates(config, steps):
-    """Learning rates of a shipped config's schedule, before steps 0, 1, ..."""
+class OneWeight(BaseModel):
+    """The least model that a Runner trains."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, inputs, mode):
+        return dict(loss=self.weight.sum())
+
+
+class Recorder(Hook):
+    """Keeps the learning rates of the Runner's optimizer at each iteration."""
+
+    def __init__(self):
+        self.rates = []
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self.rates.append([group['lr'] for group in runner.optim_wrapper.optimizer.param_groups])
+
+
+def rates(config, images, folder):
+    """The learning rate at each iteration of a shipped config's whole training, run as such."""
     cfg = Config.fromfile(CONFIGS / config)
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([parameter], lr=cfg.optim_wrapper.optimizer.lr)
-    scheduler = PARAM_SCHEDULERS.build(cfg.param_scheduler, default_args=dict(optimizer=optimizer))
-    for _ in range(steps):
-        yield optimizer.param_groups[0]['lr']
-        optimizer.step()
-        scheduler.step()
+    recorder = Recorder()
+    Runner(
+        OneWeight(), str(folder), default_scope='mmengine', experiment_name=folder.name,
+        train_dataloader=dict(
+            batch_size=1, num_workers=0, dataset=[dict(inputs=torch.zeros(1))] * images,
+            sampler=dict(type='DefaultSampler', shuffle=False)),
+        train_cfg=cfg.train_cfg, optim_wrapper=cfg.optim_wrapper,
+        param_scheduler=cfg.param_scheduler, log_level='ERROR', custom_hooks=[recorder],
+        default_hooks=dict(logger=None, checkpoint=None, timer=None, runtime_info=None)).train()
+    assert all(len(groups) == 1 for groups in recorder.rates)
+    return [rate for [rate] in recorder.rates]
 
 
-def test_imagenet_schedule_at_every_epoch():
-    for e, rate in enumerate(rates('cbt-s_in1k.py', 150)):
+def test_imagenet_schedule_at_every_epoch(tmp_path):
+    found = rates('cbt-s_in1k.py', 2, tmp_path)
+    assert len(found) == 2 * 150
+    for i, rate in enumerate(found):
+        e = i // 2
         published = 2e-4 * min((e + 1) / 20, (1 + math.cos(math.pi * e / 150)) / 2)
-        assert rate == pytest.approx(published, rel=1e-12)
+        assert rate == pytest.approx(published, rel=1e-12), e
 
 
-def test_ade20k_schedule_at_every_iteration():
+@pytest.mark.e2e  # a minute: all of the 161,728 iterations
+def test_ade20k_schedule_at_every_iteration(tmp_path):
     T = 161728
-    for t, rate in enumerate(rates('cbt-s_ade20k.py', T)):
+    found = rates('cbt-s_ade20k.py', T, tmp_path)
+    assert len(found) == T
+    for t, rate in enumerate(found):
         published = (1e-3 - 1e-5) * (1 - t / T)**0.9 + 1e-5
         assert rate == pytest.approx(published, rel=1e-9), t
 
