@@ -45,14 +45,13 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu', mmap: bool = Fa
                 checkpoint = {k: torch.from_numpy(arrays[k]).to(map_location) for k in arrays}
         else:
             checkpoint = torch.load(
-                path, map_location=map_location, weights_only=True, mmap=mmap and kind == 'zip')
-    except pickle.UnpicklingError as error:
-        if 'truncated' in str(error):
-            raise UserError(_cut_off(path)) from error
-        raise UserError(_refusal(path, str(error))) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError,
-            IndexError, zipfile.BadZipFile, SafetensorError) as error:
-        # What a damaged file makes the readers say tells a user little.
+                str(path), map_location=map_location, weights_only=True,
+                mmap=mmap and kind == 'zip')
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError,
+            TypeError, AttributeError, IndexError, zipfile.BadZipFile, SafetensorError) as error:
+        forbidden = re.search(r'(?:GLOBAL|class|operand|opcode) (\S+)', str(error))
+        if isinstance(error, pickle.UnpicklingError) and forbidden:
+            raise UserError(_refusal(path, forbidden[1])) from error
         raise UserError(f'{path} is no checkpoint, or a damaged one ({_first_line(error)}). '
                         'Download it again and compare its size with the source') from error
     if not isinstance(checkpoint, Mapping):
@@ -129,11 +128,9 @@ def _first_line(error: Exception) -> str:
     return lines[0][:120] if lines else type(error).__name__
 
 
-def _refusal(path: Path, error: str) -> str:
+def _refusal(path: Path, what: str) -> str:
     """Says why a pickle was not loaded, and what to do."""
-    found = re.search(r'(?:GLOBAL|class|Unsupported (?:operand|opcode)) (\S+)', error)
-    what = f' ({found[1]})' if found else ''
     return (f'{path} was refused, and nothing in it was run: it holds more than tensors and plain '
-            f'values{what}, and loading such a file may run code on this machine. Get a file with '
-            'the weights alone; or, if you trust its source, load it by yourself with weights_only '
-            'switched off, and torch.save its state dict')
+            f'values ({what}), and loading such a file may run code on this machine. Get a file '
+            'with the weights alone; or, if you trust its source, load it by yourself with '
+            'weights_only switched off, and torch.save its state dict')
