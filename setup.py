@@ -16,7 +16,7 @@ setup(
     python_requires='>=3.10',
     install_requires=[
         'torch>=2.1', 'torchvision', 'numpy', 'pillow', 'safetensors', 'lion-pytorch',
-        'matplotlib', 'rich',
+        'matplotlib', 'rich', 'pyyaml',
         'ftfy', 'regex',  # mmseg imports both and declares neither
     ],
     extras_require={
