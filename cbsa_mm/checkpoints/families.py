@@ -27,7 +27,7 @@ class Family:
         title: What it is.
         marks: Names (with wildcards) that a file of this family has in the released layout.
         tables: Its mapping for each library, 'mmseg' or 'mmpretrain', that has the model; the
-            first is the default. None: the family is known, but not its model.
+            first is the default. Empty: the family is known, but has no model here yet.
         entry: The key under which a released file holds the state dict; None for the whole file.
     """
     title: str
@@ -123,18 +123,18 @@ def convert(state_dict: Mapping[str, Tensor], library: str | None = None) -> Con
                         f'for {library}')
     table = family.tables[library]
     try:
-        first = augreg.AUGREG if family is AUGREG_VIT else table
+        first = augreg.AUGREG if family.is_jax else table
         sizes = first.measure(state_dict, 'released')
         unused = {k: v for k, v in state_dict.items() if first.rename(k, 'released') is None}
         used = {k: v for k, v in state_dict.items() if k not in unused}
-        if family is AUGREG_VIT:
+        if family.is_jax:
             used = augreg.to_timm(used)
         _check_heads(sizes)
     except UserError as error:
         raise UserError(f'this is a {family.title}, but {error}') from error
     ours = {table.rename(name, 'released'): tensor for name, tensor in used.items()}
     released = dict(family=family.title, prefix=prefix, unused=unused)
-    if family is AUGREG_VIT:
+    if family.is_jax:
         released['num_heads'] = sizes['num_heads']
     return Converted(family, library, sizes, ours, released)
 

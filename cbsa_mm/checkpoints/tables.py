@@ -2,9 +2,9 @@
 
 A row is (released name, our name, shape). Names are templates: ``{num_layers}`` stands for the
 index of a layer. Shapes are words, separated by blanks: a number, a size such as ``embed_dims``, or
-a multiple or fraction of one, such as ``3*qkv_dims`` or ``embed_dims/8``. The sizes, among them the
-numbers of layers, are read from the tensors at hand. A row without a name of ours is a tensor that
-the released model holds but does not use.
+a multiple or fraction of one, such as ``3*embed_dims`` or ``embed_dims/8``. The sizes, among them
+the numbers of layers, are read from the tensors at hand. A row without a name of ours is a tensor
+that the released model holds but does not use.
 """
 import re
 from collections.abc import Mapping

@@ -120,8 +120,9 @@ def restore_file(src: Path, dst: Path) -> str:
         variant = dst.parent / 'variant.yml'
         if variant.exists() and variant.read_text() != released['variant']:
             raise UserError(f"{variant} is another checkpoint's: choose another folder for {dst}")
-        write_whole(variant, lambda file: file.write_text(released['variant']))
     write_checkpoint(dst, content)
+    if 'variant' in released:
+        write_whole(variant, lambda file: file.write_text(released['variant']))
     return family.title
 
 
