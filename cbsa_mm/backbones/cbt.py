@@ -5,7 +5,6 @@ import torch
 from mmengine.model import BaseModule, ModuleList
 from mmengine.registry import MODELS
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from cbsa_mm.errors import UserError
 from cbsa_mm.layers import CBSA, ISTA, Block, ConvStem, resize_pos_embed
@@ -44,6 +43,7 @@ class CBT(BaseModule):
         frozen_stages: -1 to train all; 0 to freeze stem, class token and position embeddings; n to
             freeze the first n layers as well (and the final norm when these are all layers).
         with_cp: Whether to recompute the layers in the backward pass, which saves memory.
+        deploy: Whether to build the form of :meth:`switch_to_deploy`, for weights in that form.
         init_cfg: Initialization in mmengine's manner, such as ``dict(type='Pretrained', ...)``.
 
     Raises:
@@ -65,6 +65,7 @@ class CBT(BaseModule):
                  drop_path_rate: float = 0.,
                  frozen_stages: int = -1,
                  with_cp: bool = False,
+                 deploy: bool = False,
                  init_cfg: dict | list | None = None) -> None:
         super().__init__(init_cfg)
         arch = _resolve_arch(arch)
@@ -82,7 +83,6 @@ class CBT(BaseModule):
         self.out_indices = self._resolve_out_indices(out_indices)
         self.out_type = out_type
         self.frozen_stages = frozen_stages
-        self.with_cp = with_cp
 
         height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
         self.grid = (-(-height // patch_size), -(-width // patch_size))
@@ -96,9 +96,12 @@ class CBT(BaseModule):
                 self.embed_dims,
                 CBSA(self.embed_dims, arch['num_heads'], arch.get('head_dims'), grid_size),
                 ISTA(self.embed_dims),
-                drop_path=i * drop_path_step) for i in range(self.num_layers))
+                drop_path=i * drop_path_step,
+                with_cp=with_cp) for i in range(self.num_layers))
         self.norm = nn.LayerNorm(self.embed_dims) if final_norm else nn.Identity()
         self._freeze()
+        if deploy:
+            self.switch_to_deploy()
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Encodes images.
@@ -122,10 +125,7 @@ class CBT(BaseModule):
         x = x + resize_pos_embed(self.pos_embed, self.grid, grid, self.num_extra_tokens)
         outs = []
         for i, layer in enumerate(self.layers):
-            if self.with_cp and x.requires_grad:
-                x = checkpoint(layer, x, grid, self.grid_offset, use_reentrant=False)
-            else:
-                x = layer(x, grid, self.grid_offset)
+            x = layer(x, grid, self.grid_offset)
             if i in self.out_indices:
                 out = self.norm(x) if i == self.num_layers - 1 else x
                 outs.append(self._format(out, grid))
@@ -139,6 +139,16 @@ class CBT(BaseModule):
         if self.out_type == 'featmap':
             return x[:, self.num_extra_tokens:].transpose(1, 2).unflatten(2, grid).contiguous()
         return x
+
+    def switch_to_deploy(self) -> None:
+        """Folds what is constant at inference: BatchNorms, LayerNorms' affines, ISTA's matrix.
+
+        The outputs stay the same up to rounding; the parameters get other names and shapes.
+        """
+        self.stem.switch_to_deploy()
+        for layer in self.layers:
+            layer.switch_to_deploy()
+        self._freeze()
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """Tells the depth of a parameter for layer-wise learning rate decay.

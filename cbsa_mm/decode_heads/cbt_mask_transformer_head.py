@@ -5,7 +5,6 @@ from mmengine.model import ModuleList
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from cbsa_mm.errors import UserError
 from cbsa_mm.layers import CBSA, Block
@@ -25,6 +24,7 @@ class CBTMaskTransformerHead(BaseDecodeHead):
         head_dims: Width p of a subspace.
         grid_size: Representatives per side, pooled from the patch tokens only.
         with_cp: Whether to recompute the layers in the backward pass, which saves memory.
+        deploy: Whether to build the form of :meth:`switch_to_deploy`, for weights in that form.
         kwargs: :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`'s arguments, such as
             ``num_classes``, ``loss_decode``, ``align_corners``, ``ignore_index``.
 
@@ -40,6 +40,7 @@ class CBTMaskTransformerHead(BaseDecodeHead):
                  head_dims: int = 100,
                  grid_size: int = 10,
                  with_cp: bool = False,
+                 deploy: bool = False,
                  **kwargs) -> None:
         kwargs = dict(channels=in_channels, dropout_ratio=0, init_cfg=None) | kwargs
         super().__init__(in_channels, **kwargs)
@@ -53,14 +54,15 @@ class CBTMaskTransformerHead(BaseDecodeHead):
             raise ValueError('masks are normalised over the classes, so that one output channel '
                              'would be constant: for binary segmentation use num_classes=2 and '
                              'leave out_channels out')
-        self.with_cp = with_cp
         self.class_embed = nn.Parameter(torch.empty(1, self.out_channels, self.channels))
         self.layers = ModuleList(
-            Block(self.channels, CBSA(self.channels, num_heads, head_dims, grid_size))
+            Block(self.channels, CBSA(self.channels, num_heads, head_dims, grid_size), with_cp=with_cp)
             for _ in range(num_layers))
         self.norm = nn.LayerNorm(self.channels)
         self.mask_norm = nn.LayerNorm(self.out_channels)
         self._reset_parameters()
+        if deploy:
+            self.switch_to_deploy()
 
     def _reset_parameters(self) -> None:
         nn.init.trunc_normal_(self.class_embed, std=0.02)
@@ -69,6 +71,14 @@ class CBTMaskTransformerHead(BaseDecodeHead):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+
+    def switch_to_deploy(self) -> None:
+        """Folds the affines of the layers' LayerNorms into the projections, for inference.
+
+        The outputs stay the same up to rounding; the parameters get other names and shapes.
+        """
+        for layer in self.layers:
+            layer.switch_to_deploy()
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """Predicts masks.
@@ -91,10 +101,7 @@ class CBTMaskTransformerHead(BaseDecodeHead):
         x = x.flatten(2).transpose(1, 2)                                          # (B, H*W, d)
         x = torch.cat([x, self.class_embed.expand(len(x), -1, -1)], dim=1)        # (B, H*W+K, d)
         for layer in self.layers:
-            if self.with_cp and x.requires_grad:
-                x = checkpoint(layer, x, grid, use_reentrant=False)
-            else:
-                x = layer(x, grid)
+            x = layer(x, grid)
         x = F.normalize(self.norm(x), dim=-1)
         patches, classes = x.split([grid[0] * grid[1], self.out_channels], dim=1)
         masks = self.mask_norm(patches @ classes.mT)                              # (B, H*W, K)

@@ -1,5 +1,8 @@
 """The pre-norm residual block of CBT."""
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from torchvision.ops import StochasticDepth
 
 
@@ -11,21 +14,71 @@ class Block(nn.Module):
         attn: An attention layer called as ``attn(x, grid, grid_offset)``.
         ista: The sparsification step; the decoder's blocks have none.
         drop_path: Probability with which a sample skips the attention.
+        with_cp: Whether to recompute the block in the backward pass, which saves memory.
     """
 
     def __init__(self,
                  embed_dims: int,
                  attn: nn.Module,
                  ista: nn.Module | None = None,
-                 drop_path: float = 0.) -> None:
+                 drop_path: float = 0.,
+                 with_cp: bool = False) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(embed_dims)
         self.attn = attn
         self.drop_path = StochasticDepth(drop_path, mode='row')
         self.norm2 = nn.LayerNorm(embed_dims) if ista is not None else None
         self.ista = ista
+        self.with_cp = with_cp
 
     def forward(self, x: Tensor, grid: tuple[int, int], grid_offset: int = 0) -> Tensor:
         """Maps tokens (B, N, d) to (B, N, d); grid and offset are :class:`CBSA`'s."""
+        if self.with_cp and x.requires_grad:
+            return checkpoint(self._forward, x, grid, grid_offset, use_reentrant=False)
+        return self._forward(x, grid, grid_offset)
+
+    def _forward(self, x: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
         x = x + self.drop_path(self.attn(self.norm1(x), grid, grid_offset))
         return x if self.ista is None else self.ista(self.norm2(x))
+
+    def switch_to_deploy(self) -> None:
+        """Folds what is constant at inference: norm1's affine into the attention's projection, and
+        ISTA into one matrix. norm2 keeps its affine, as ISTA takes its output as it is, too.
+        """
+        if isinstance(self.norm1, nn.LayerNorm):
+            self.attn.in_proj = _fold_affine(self.norm1, self.attn.in_proj)
+            self.norm1 = Standardization(self.norm1.normalized_shape[0], self.norm1.eps)
+        if self.ista is not None:
+            self.ista.switch_to_deploy()
+
+
+class Standardization(nn.Module):
+    """LayerNorm without affine, for models in deploy form.
+
+    Args:
+        dims: Width d.
+        eps: Added to the variance.
+    """
+
+    def __init__(self, dims: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        # PyTorch's CPU kernel is vectorised for LayerNorms with an affine only.
+        self.register_buffer('ones', torch.ones(dims), persistent=False)
+        self.register_buffer('zeros', torch.zeros(dims), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (..., d) to (..., d) of mean 0 and variance 1."""
+        return F.layer_norm(x, self.ones.shape, self.ones, self.zeros, self.eps)
+
+
+def _fold_affine(norm: nn.LayerNorm, proj: nn.Linear) -> nn.Linear:
+    """The linear layer that does to standardized tokens what ``proj`` does to ``norm``'s output."""
+    weight, gain, shift = (t.detach().double() for t in (proj.weight, norm.weight, norm.bias))
+    bias = weight @ shift
+    if proj.bias is not None:
+        bias += proj.bias.detach().double()
+    folded = nn.Linear(proj.in_features, proj.out_features).to(proj.weight)
+    folded.weight.data.copy_(weight * gain)
+    folded.bias.data.copy_(bias)
+    return folded

@@ -1,4 +1,5 @@
 """Contract-and-Broadcast Self-Attention (CBSA), arXiv 2509.16875v3."""
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -20,10 +21,36 @@ class PooledRepresentatives(nn.Module):
 
     def forward(self, w: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
         """Pools the projected tokens ``w`` (B, N, D) to representatives (B, m, D)."""
-        height, width = grid
-        tokens = w[:, grid_offset:grid_offset + height * width]              # (B, H*W, D)
-        image = tokens.transpose(1, 2).unflatten(2, (height, width))         # (B, D, H, W)
-        return F.adaptive_avg_pool2d(image, self.grid_size).flatten(2).transpose(1, 2)
+        g, (height, width), (batch, _, dims) = self.grid_size, grid, w.shape
+        # A compiler folds the matrices into its graph.
+        make = pooling_matrix if torch.compiler.is_compiling() else _cached_pooling_matrix
+        over_rows, over_columns = (make(side, g, w.dtype, w.device) for side in grid)
+        # Rows first, then columns, both as linear maps of the tokens where they lie in memory.
+        r = w[:, grid_offset:grid_offset + height * width]
+        r = r.reshape(batch, height, width * dims)                        # (B, H, W*D)
+        r = torch.bmm(over_rows.expand(batch, -1, -1), r)                 # (B, g, W*D)
+        r = r.view(batch * g, width, dims)                                # (B*g, W, D)
+        r = torch.bmm(over_columns.expand(batch * g, -1, -1), r)          # (B*g, g, D)
+        return r.view(batch, g * g, dims)
+
+
+def pooling_matrix(length: int, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Adaptive average pooling of ``length`` values to ``size`` bins, as a matrix (size, length).
+
+    Bin i spans the values from floor(i length / size) to ceil((i + 1) length / size), as in
+    PyTorch's ``adaptive_avg_pool1d``.
+    """
+    bins = torch.arange(size, device=device)[:, None]
+    values = torch.arange(length, device=device)
+    first, end = bins * length // size, -(-(bins + 1) * length // size)
+    inside = ((first <= values) & (values < end)).to(dtype)
+    return inside / inside.sum(dim=1, keepdim=True)
+
+
+@lru_cache(maxsize=256)
+def _cached_pooling_matrix(*args) -> Tensor:
+    with torch.inference_mode(False):  # it must serve training, too
+        return pooling_matrix(*args)
 
 
 def softmax_contraction(r: Tensor) -> Tensor:
@@ -92,11 +119,22 @@ class CBSA(nn.Module):
         w = self.in_proj(x)                                           # (B, N, h*p)
         r = self.representatives(w, grid, grid_offset)                # (B, m, h*p)
         w, r = self._split_heads(w), self._split_heads(r)             # (B, h, N, p), (B, h, m, p)
-        A = (self.scale * r @ w.mT).softmax(dim=-1)                   # (B, h, m, N)
+        A = (self.scale * r @ w.mT).softmax(-1, dtype=w.dtype)        # (B, h, m, N)
         r = r + self.step_rep * (A @ w)                               # extraction, eq. 5
         c = softmax_contraction(r)                                    # contraction, eq. 8
-        y = A.mT @ (self.step_x * c)                                  # broadcast, eqs. 6 and 8
-        return self.out_proj(y.transpose(1, 2).flatten(2))
+        return self._broadcast(A, self.step_x * c)                    # broadcast, eqs. 6 and 8
 
     def _split_heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2)   # (B, h, n, p)
+        """Lays out head after head, (B, n, h*p) to (B, h, n, p), once for all products."""
+        return x.unflatten(2, (self.num_heads, -1)).transpose(1, 2).contiguous()
+
+    def _broadcast(self, A: Tensor, c: Tensor) -> Tensor:
+        """Broadcasts and maps back to width d: A (B, h, m, N) and C (B, h, m, p) to (B, N, d)."""
+        (_, heads, m, p), n, d = c.shape, A.shape[-1], len(self.out_proj.weight)
+        # With W_k, the rows of the output projection that belong to head k, this is
+        # sum_k (A_k^T C_k) W_k = sum_k A_k^T (C_k W_k). The cheaper order is taken.
+        if n * (m * p + p * d) <= n * m * d + m * p * d:
+            y = A.mT @ c                                              # (B, h, N, p)
+            return self.out_proj(y.transpose(1, 2).flatten(2))
+        c = torch.einsum('bhmp,dhp->bhmd', c, self.out_proj.weight.unflatten(1, (heads, p)))
+        return torch.baddbmm(self.out_proj.bias, A.flatten(1, 2).mT, c.flatten(1, 2))

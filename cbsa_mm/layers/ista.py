@@ -1,6 +1,5 @@
 """The sparsification step of CRATE: one iteration of ISTA."""
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -25,11 +24,26 @@ class ISTA(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         """Maps tokens (..., d) to sparse, non-negative tokens (..., d)."""
-        D = self.weight
-        # Tokens are rows here, so that D^T y - D^T D y is y D - y D^T D, in two equal forms: one
-        # (d, d) matrix for all tokens, or, cheaper for fewer tokens than d, two thin products.
-        if y.numel() // y.shape[-1] >= y.shape[-1]:
-            gradient = y @ (D - D.T @ D)
+        # Tokens are rows here, so that eta (D^T y - D^T D y) is y eta (D - D^T D), in two equal
+        # forms: one (d, d) matrix for all tokens, or, cheaper for fewer tokens than d, two thin
+        # products. The identity stays out of the matrix, for half precision would blur its sum.
+        if 'matrix' in self._parameters:
+            gradient = y @ self.matrix
+        elif y.numel() // y.shape[-1] >= y.shape[-1]:
+            gradient = y @ self.gradient_matrix()
         else:
-            gradient = (y - y @ D.T) @ D
-        return F.relu(y + self.step_size * gradient - self.step_size * self.sparsity)
+            D = self.weight
+            gradient = self.step_size * ((y - y @ D.T) @ D)
+        return (y + gradient).sub_(self.step_size * self.sparsity).relu_()
+
+    def gradient_matrix(self) -> Tensor:
+        """The gradient step as one matrix (d, d) from the right: eta (D - D^T D)."""
+        D = self.weight
+        with torch.autocast(D.device.type, enabled=False):
+            return self.step_size * (D - D.T @ D)
+
+    def switch_to_deploy(self) -> None:
+        """Replaces D by the matrix of the gradient step."""
+        if 'matrix' not in self._parameters:
+            self.matrix = nn.Parameter(self.gradient_matrix().detach())
+            del self.weight

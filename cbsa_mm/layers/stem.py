@@ -1,5 +1,7 @@
 """The convolutional stem that turns an image into tokens."""
+import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 
 class ConvStem(nn.Sequential):
@@ -33,7 +35,18 @@ class ConvStem(nn.Sequential):
                 nn.GELU()
             ]
         super().__init__(*layers[:-1])
+        # The convolutions' kernels are faster so, and their output is tokens without a copy.
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps an image (B, C, H, W) to (B, d, ceil(H / patch_size), ceil(W / patch_size))."""
         return super().forward(image)
+
+    def switch_to_deploy(self) -> None:
+        """Folds each BatchNorm into the convolution before it."""
+        for i, (conv, norm) in enumerate(zip(self[:-1], self[1:])):
+            if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+                conv.weight, conv.bias = fuse_conv_bn_weights(
+                    conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps,
+                    norm.weight, norm.bias)
+                self[i + 1] = nn.Identity()

@@ -45,17 +45,21 @@ def test_mirrored_image_gives_mirrored_tokens():
     torch.testing.assert_close(mirrored, ours.flip(2))
 
 
-def test_cost_is_linear_in_tokens():
-    attn = CBSA(32, 2, grid_size=4)
+def count_macs(side: int, d: int = 32, h: int = 2, g: int = 4) -> int:
+    """Multiply-adds of CBSA on side x side tokens, as counted while it runs."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        CBSA(d, h, grid_size=g)(torch.randn(1, side * side, d), (side, side))
+    return counter.get_total_flops() // 2
 
-    def cost(side):
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
-            attn(torch.randn(1, side * side, 32), (side, side))
-        return counter.get_total_flops()
 
-    assert cost(32) - cost(16) == 4 * (cost(16) - cost(8)) > 0
-    # 2 N d^2 + 3 N m d multiply-adds grow with N = side^2; a multiply-add counts twice.
-    assert cost(16) - cost(8) == 2 * (256 - 64) * (2 * 32 * 32 + 3 * 16 * 32)
+@pytest.mark.parametrize('side', [4, 5, 8, 30])
+def test_cost(side):
+    N, d, m, g, p = side * side, 32, 16, 4, 16
+    pooling = g * N * d + g * g * side * d
+    attention = 2 * N * m * d + 2 * m * m * d                          # eqs. 5 and 8
+    broadcast_first, project_first = N * m * d + N * d * d, m * d * d + N * 2 * m * d
+    assert count_macs(side) == N * d * d + pooling + attention + min(broadcast_first, project_first)
+    assert (broadcast_first < project_first) == (side <= 5)            # both orders were seen
 
 
 @pytest.mark.parametrize('kwargs, message', [
