@@ -1,53 +1,48 @@
-"""The equations of the paper (arXiv 2509.16875v3), one by one, slowly: the tests' reference."""
-import math
+"""The plain form: the paper's equations (arXiv 2509.16875v3) as the released code computes them.
 
+It is the reference of the tests, and what ``tools/benchmark.py`` compares with. Weights are dicts
+of tensors by this package's names.
+"""
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
-def pool(image: Tensor, size: int) -> Tensor:
-    """Adaptive average pooling of (D, H, W) to (D, size, size), bin by bin."""
-    _, height, width = image.shape
-
-    def bins(length):
-        return [(i * length // size, math.ceil((i + 1) * length / size)) for i in range(size)]
-
-    rows = [torch.stack([image[:, top:bottom, left:right].mean(dim=(1, 2))
-                         for left, right in bins(width)], dim=1)
-            for top, bottom in bins(height)]
-    return torch.stack(rows, dim=1)
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """(B, n, h*p) to (B, h, n, p)."""
+    return x.reshape(*x.shape[:2], num_heads, -1).permute(0, 2, 1, 3)
 
 
-def cbsa(x: Tensor, layer: dict, num_heads: int, grid: tuple, grid_size: int, offset: int):
-    """CBSA of tokens (B, N, d) with the parameters of one layer, a head and an image at a time."""
-    outputs = []
-    for tokens in x:
-        W = tokens @ layer['in_proj.weight'].T
-        image = W[offset:offset + grid[0] * grid[1]].T.reshape(-1, *grid)
-        R0 = pool(image, grid_size).flatten(1).T
-        heads = []
-        for k, (w, r0) in enumerate(zip(W.chunk(num_heads, 1), R0.chunk(num_heads, 1))):
-            p = w.shape[1]
-            A = torch.softmax(r0 @ w.T / math.sqrt(p), dim=1)
-            R = r0 + layer['step_rep'][k] * (A @ w)                           # eq. 5
-            C = torch.softmax(R @ R.T / math.sqrt(p), dim=1) @ R              # eq. 8
-            heads.append(layer['step_x'][k] * (A.T @ C))                      # eqs. 6, 8
-        outputs.append(torch.cat(heads, 1) @ layer['out_proj.weight'].T + layer['out_proj.bias'])
-    return torch.stack(outputs)
+def attend(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Softmax attention, and its matrix."""
+    A = torch.softmax(q @ k.transpose(-1, -2) * q.shape[-1]**-0.5, dim=-1)
+    return A @ v, A
+
+
+def cbsa(x: Tensor, layer: dict, num_heads: int, grid: tuple, grid_size: int,
+         offset: int) -> Tensor:
+    """CBSA of tokens (B, N, d) with the parameters of one layer."""
+    W = F.linear(x, layer['in_proj.weight'])
+    image = W[:, offset:offset + grid[0] * grid[1]].reshape(len(x), *grid, -1).permute(0, 3, 1, 2)
+    R0 = F.adaptive_avg_pool2d(image, grid_size).flatten(2).transpose(1, 2)
+    W, R0 = split_heads(W, num_heads), split_heads(R0, num_heads)
+    extracted, A = attend(R0, W, W)
+    R = R0 + layer['step_rep'] * extracted                                # eq. 5
+    C, _ = attend(R, R, R)                                                # eq. 8
+    Y = layer['step_x'] * (A.transpose(-1, -2) @ C)                       # eqs. 6, 8
+    Y = Y.permute(0, 2, 1, 3).reshape(*x.shape[:2], -1)
+    return F.linear(Y, layer['out_proj.weight'], layer['out_proj.bias'])
 
 
 def ista(y: Tensor, D: Tensor, eta: float = 0.1, lam: float = 0.1) -> Tensor:
-    """One ISTA step of row tokens, in three products as in the released code."""
+    """One ISTA step of row tokens, in three products."""
     Dy = F.linear(y, D)
     return F.relu(y + eta * (F.linear(y, D.T) - F.linear(Dy, D.T)) - eta * lam)
 
 
 def layer_norm(x: Tensor, layer: dict, name: str) -> Tensor:
     """LayerNorm with eps 1e-5."""
-    centred = x - x.mean(-1, keepdim=True)
-    scaled = centred / (centred.pow(2).mean(-1, keepdim=True) + 1e-5).sqrt()
-    return scaled * layer[f'{name}.weight'] + layer[f'{name}.bias']
+    return F.layer_norm(x, x.shape[-1:], layer[f'{name}.weight'], layer[f'{name}.bias'])
 
 
 def sub(tensors: dict, prefix: str) -> dict:
@@ -69,3 +64,29 @@ def decoder(features: Tensor, weights: dict, num_heads: int, grid_size: int) -> 
     patches, classes = x[:, :height * width], x[:, height * width:]
     masks = layer_norm(patches @ classes.transpose(1, 2), weights, 'mask_norm')
     return masks.transpose(1, 2).reshape(batch, -1, height, width)
+
+
+def stem(image: Tensor, weights: dict, training: bool) -> Tensor:
+    """The convolutions, each with BatchNorm, GELU between them: (B, d, H, W)."""
+    convs = sorted(int(name.split('.')[0]) for name in weights if weights[name].ndim == 4)
+    x = image
+    for i in convs:
+        x = F.conv2d(F.gelu(x) if i else x, weights[f'{i}.weight'], stride=2, padding=1)
+        norm = sub(weights, f'{i + 1}.')
+        x = F.batch_norm(x, norm['running_mean'], norm['running_var'], norm['weight'],
+                         norm['bias'], training)
+    return x
+
+
+def cbt(image: Tensor, weights: dict, num_heads: int, training: bool = False,
+        grid_size: int = 8) -> Tensor:
+    """The classifier's backbone at its own image size: the class token (B, d)."""
+    x = stem(image, sub(weights, 'stem.'), training)
+    grid, x = x.shape[2:], x.flatten(2).transpose(1, 2)
+    x = torch.cat([weights['cls_token'].expand(len(x), -1, -1), x], dim=1) + weights['pos_embed']
+    for i in range(sum(name.endswith('step_x') for name in weights)):
+        layer = sub(weights, f'layers.{i}.')
+        x = x + cbsa(layer_norm(x, layer, 'norm1'), sub(layer, 'attn.'), num_heads, grid,
+                     grid_size, 0)
+        x = ista(layer_norm(x, layer, 'norm2'), layer['ista.weight'])
+    return layer_norm(x, weights, 'norm')[:, 0]

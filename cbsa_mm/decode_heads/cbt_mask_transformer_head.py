@@ -56,8 +56,10 @@ class CBTMaskTransformerHead(BaseDecodeHead):
                              'leave out_channels out')
         self.class_embed = nn.Parameter(torch.empty(1, self.out_channels, self.channels))
         self.layers = ModuleList(
-            Block(self.channels, CBSA(self.channels, num_heads, head_dims, grid_size), with_cp=with_cp)
-            for _ in range(num_layers))
+            Block(
+                self.channels,
+                CBSA(self.channels, num_heads, head_dims, grid_size),
+                with_cp=with_cp) for _ in range(num_layers))
         self.norm = nn.LayerNorm(self.channels)
         self.mask_norm = nn.LayerNorm(self.out_channels)
         self._reset_parameters()

@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .linear import Linear
+
 
 class PooledRepresentatives(nn.Module):
     """The initial guess of the representatives: the token grid, average-pooled.
@@ -92,8 +94,8 @@ class CBSA(nn.Module):
             head_dims = embed_dims // num_heads
         self.num_heads = num_heads
         self.scale = head_dims**-0.5
-        self.in_proj = nn.Linear(embed_dims, num_heads * head_dims, bias=False)  # U^T
-        self.out_proj = nn.Linear(num_heads * head_dims, embed_dims)
+        self.in_proj = Linear(embed_dims, num_heads * head_dims, bias=False)  # U^T
+        self.out_proj = Linear(num_heads * head_dims, embed_dims)
         self.step_rep = nn.Parameter(torch.randn(num_heads, 1, 1))
         self.step_x = nn.Parameter(torch.randn(num_heads, 1, 1))
         self.representatives = PooledRepresentatives(grid_size)

@@ -2,6 +2,8 @@
 import torch
 from torch import Tensor, nn
 
+from .linear import linear
+
 
 class ISTA(nn.Module):
     r"""One step of the iterative shrinkage-thresholding algorithm on a learned dictionary D.
@@ -24,23 +26,23 @@ class ISTA(nn.Module):
 
     def forward(self, y: Tensor) -> Tensor:
         """Maps tokens (..., d) to sparse, non-negative tokens (..., d)."""
-        # Tokens are rows here, so that eta (D^T y - D^T D y) is y eta (D - D^T D), in two equal
-        # forms: one (d, d) matrix for all tokens, or, cheaper for fewer tokens than d, two thin
-        # products. The identity stays out of the matrix, for half precision would blur its sum.
+        # The gradient step eta (D^T y - D^T D y) has two equal forms: one (d, d) matrix for all
+        # tokens, or, cheaper for fewer tokens than d, two thin products. The identity stays out of
+        # the matrix, as its sum with the small rest would be blurred in half precision.
         if 'matrix' in self._parameters:
-            gradient = y @ self.matrix
+            gradient = linear(y, self.matrix)
         elif y.numel() // y.shape[-1] >= y.shape[-1]:
-            gradient = y @ self.gradient_matrix()
+            gradient = linear(y, self.gradient_matrix())
         else:
             D = self.weight
-            gradient = self.step_size * ((y - y @ D.T) @ D)
+            gradient = self.step_size * linear(y - linear(y, D), D.T)
         return (y + gradient).sub_(self.step_size * self.sparsity).relu_()
 
     def gradient_matrix(self) -> Tensor:
-        """The gradient step as one matrix (d, d) from the right: eta (D - D^T D)."""
+        """The gradient step as one matrix (d, d): eta (D^T - D^T D), in full precision."""
         D = self.weight
         with torch.autocast(D.device.type, enabled=False):
-            return self.step_size * (D - D.T @ D)
+            return self.step_size * (D.T - D.T @ D)
 
     def switch_to_deploy(self) -> None:
         """Replaces D by the matrix of the gradient step."""

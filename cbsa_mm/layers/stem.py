@@ -44,9 +44,10 @@ class ConvStem(nn.Sequential):
 
     def switch_to_deploy(self) -> None:
         """Folds each BatchNorm into the convolution before it."""
-        for i, (conv, norm) in enumerate(zip(self[:-1], self[1:])):
+        for i, norm in enumerate(self):
             if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+                conv = self[i - 1]
                 conv.weight, conv.bias = fuse_conv_bn_weights(
                     conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps,
                     norm.weight, norm.bias)
-                self[i + 1] = nn.Identity()
+                self[i] = nn.Identity()

@@ -104,3 +104,41 @@ def test_refuses_bad_arguments(kwargs, message):
 def test_refuses_other_features(shape):
     with pytest.raises(ValueError, match=r'takes features of shape \(B, 16, H, W\), got'):
         CBTMaskTransformerHead(16, num_classes=5)([torch.randn(shape)])
+
+
+def make_head(**kwargs):
+    """A head in evaluation mode whose normalisations do something."""
+    torch.manual_seed(0)
+    head = CBTMaskTransformerHead(
+        32, num_classes=7, num_layers=2, head_dims=10, grid_size=4, **kwargs).eval()
+    for name, parameter in head.named_parameters():
+        if 'norm' in name:
+            torch.nn.init.uniform_(parameter, 0.5, 1.5)
+    return head
+
+
+def test_deploy_form_is_the_same_function():
+    head, features = make_head(), [torch.randn(2, 32, 9, 7)]
+    expected = head(features)
+    head.switch_to_deploy()
+    assert relative_error(head(features), expected) < 1e-5
+    fresh = make_head(deploy=True)
+    fresh.load_state_dict(head.state_dict())
+    assert torch.equal(fresh(features), head(features))
+
+
+@pytest.mark.parametrize('dtype, tolerance', [(torch.bfloat16, 3e-2), (torch.float16, 3e-3)])
+def test_mixed_precision(dtype, tolerance):
+    head, features = make_head(), [torch.randn(2, 32, 9, 7)]
+    expected = head(features)
+    with torch.autocast('cpu', dtype):
+        masks = head(features).float()
+    assert masks.isfinite().all()
+    assert relative_error(masks, expected) < tolerance
+
+
+def test_compiles_without_graph_breaks():
+    torch.compiler.reset()
+    head, features = make_head(), [torch.randn(2, 32, 9, 7)]
+    compiled = torch.compile(head, backend='aot_eager', fullgraph=True)
+    torch.testing.assert_close(compiled(features), head(features), rtol=1e-4, atol=1e-4)

@@ -54,10 +54,10 @@ def count_macs(side: int, d: int = 32, h: int = 2, g: int = 4) -> int:
 
 @pytest.mark.parametrize('side', [4, 5, 8, 30])
 def test_cost(side):
-    N, d, m, g, p = side * side, 32, 16, 4, 16
+    N, d, h, m, g = side * side, 32, 2, 16, 4
     pooling = g * N * d + g * g * side * d
     attention = 2 * N * m * d + 2 * m * m * d                          # eqs. 5 and 8
-    broadcast_first, project_first = N * m * d + N * d * d, m * d * d + N * 2 * m * d
+    broadcast_first, project_first = N * m * d + N * d * d, m * d * d + N * h * m * d
     assert count_macs(side) == N * d * d + pooling + attention + min(broadcast_first, project_first)
     assert (broadcast_first < project_first) == (side <= 5)            # both orders were seen
 

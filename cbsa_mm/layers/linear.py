@@ -1,0 +1,32 @@
+"""Linear maps of tokens, by the fastest kernel at hand."""
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``torch.nn.functional.linear``, faster for float32 tokens (B, N, d) on a CPU.
+
+    There PyTorch leaves matrix products to the BLAS, but convolutions to oneDNN, whose kernels are
+    ahead on some processors and behind on none that was tried. A 1x1 convolution is the same map.
+
+    Args:
+        x: (..., d).
+        weight: (D, d).
+        bias: (D, ).
+
+    Returns:
+        (..., D).
+    """
+    if x.ndim != 3 or x.device.type != 'cpu' or x.dtype != torch.float32:
+        return F.linear(x, weight, bias)
+    image = x.mT.unsqueeze(2)                                         # (B, d, 1, N), channels last
+    return F.conv2d(image, weight[:, :, None, None], bias).squeeze(2).mT
+
+
+class Linear(nn.Linear):
+    """``torch.nn.Linear`` by :func:`linear`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (..., in_features) to (..., out_features)."""
+        return linear(x, self.weight, self.bias)

@@ -1,0 +1,126 @@
+"""The fast forms of CBT: deploy, compiled, in half precision, checkpointed, channels last."""
+import oracle
+import pytest
+import torch
+
+from cbsa_mm.backbones import CBT
+
+SMALL = dict(embed_dims=32, num_layers=2, num_heads=2)
+# Relative errors of the class token against float32 that mixed precision may cause. Seen: a third.
+TOLERANCES = {torch.bfloat16: 1e-2, torch.float16: 1.5e-3}
+
+
+def make(**kwargs):
+    """A CBT in evaluation mode whose normalisations do something."""
+    torch.manual_seed(0)
+    model = CBT(SMALL, img_size=64, **kwargs).eval()
+    for name, tensor in model.state_dict().items():
+        if 'norm' in name or name.startswith(('stem.1.', 'stem.4.', 'stem.7.', 'stem.10.')):
+            if tensor.is_floating_point():
+                tensor.copy_(1 + 0.3 * torch.rand_like(tensor))
+    return model
+
+
+def relative_error(ours, theirs):
+    return ((ours - theirs).norm() / theirs.norm()).item()
+
+
+@pytest.fixture
+def image():
+    return torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+def test_equals_the_plain_form_with_gradients(image):
+    model = make()
+    weights = dict(model.named_parameters()) | dict(model.named_buffers())
+    ours, theirs = model(image)[0], oracle.cbt(image, weights, 2)
+    assert relative_error(ours, theirs) < 1e-5
+    upstream, parameters = torch.randn_like(ours), list(model.parameters())
+    for our_grad, their_grad in zip(torch.autograd.grad(ours, parameters, upstream),
+                                    torch.autograd.grad(theirs, parameters, upstream)):
+        assert relative_error(our_grad, their_grad) < 1e-4
+
+
+@pytest.mark.parametrize('size', [64, 96])
+def test_deploy_form_is_the_same_function(size):
+    model, image = make(), torch.randn(2, 3, size, size)
+    expected = model(image)[0]
+    model.switch_to_deploy()
+    assert relative_error(model(image)[0], expected) < 1e-5
+    fresh = make(deploy=True)
+    fresh.load_state_dict(model.state_dict())
+    assert torch.equal(fresh(image)[0], model(image)[0])
+    model.switch_to_deploy()
+    assert relative_error(model(image)[0], expected) < 1e-5
+
+
+def test_deploy_form_stays_frozen_and_trainable():
+    model = make(frozen_stages=1)
+    model.switch_to_deploy()
+    trainable = {name.split('.')[1] for name, p in model.named_parameters()
+                 if p.requires_grad and name.startswith('layers')}
+    assert trainable == {'1'}
+
+
+def test_channels_last_images(image):
+    model = make()
+    torch.testing.assert_close(
+        model(image.to(memory_format=torch.channels_last))[0], model(image)[0])
+
+
+@pytest.mark.parametrize('deploy', [False, True])
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_mixed_precision(image, dtype, deploy):
+    model = make()
+    expected = model(image)[0]
+    if deploy:
+        model.switch_to_deploy()
+    with torch.autocast('cpu', dtype):
+        out = model(image)[0].float()
+    assert out.isfinite().all()
+    assert relative_error(out, expected) < TOLERANCES[dtype]
+
+
+def test_gradients_in_mixed_precision(image):
+    model = make()
+    with torch.autocast('cpu', torch.bfloat16):
+        loss = model(image)[0].float().square().mean()
+    loss.backward()
+    assert all(p.grad.isfinite().all() and p.grad.dtype == torch.float32
+               for p in model.parameters())
+
+
+@pytest.mark.parametrize('offset', [0, 1])
+def test_compiles_without_graph_breaks(image, offset):
+    torch.compiler.reset()
+    model = make(grid_offset=offset)
+    compiled = torch.compile(model, backend='aot_eager', fullgraph=True)
+    torch.testing.assert_close(compiled(image)[0], model(image)[0], rtol=1e-4, atol=1e-4)
+    compiled(image)[0].sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_serves_training_after_inference(image):
+    model = make()
+    with torch.inference_mode():
+        model(torch.randn(1, 3, 80, 112))  # a new grid: its pooling is cached from here on
+    model(torch.randn(1, 3, 80, 112))[0].sum().backward()
+    assert model.cls_token.grad.isfinite().all()
+
+
+def test_no_token_by_token_matrix(image):
+    """What is kept for the backward pass grows linearly with the tokens."""
+    model = make()
+
+    def kept(side):
+        sizes = {}
+        with torch.autograd.graph.saved_tensors_hooks(
+                lambda t: sizes.update({t.untyped_storage().data_ptr(): t.numel()}) or t,
+                lambda t: t):
+            out = model(torch.randn(1, 3, side, side))
+            parameters = sum(p.numel() for p in model.parameters())
+        assert max(sizes.values()) < (side // 16)**4
+        del out
+        return sum(sizes.values()) - parameters
+
+    assert kept(1024) < 4.2 * kept(512)
