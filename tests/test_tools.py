@@ -125,6 +125,47 @@ def test_classification_train_test_predict_show(classifier, run_tool, images, tm
     assert Image.open(tmp_path / 'results.png').width > 500
 
 
+@pytest.mark.parametrize('kind', ['segmenter', 'classifier'])
+def test_reparameterized_checkpoint_predicts_the_same(kind, request, run_tool, tmp_path, capsys):
+    work_dir = request.getfixturevalue(kind)
+    name, checkpoint, options = {
+        'segmenter': ('cbt-t_shapes', 'iter_2.pth', ['model.decode_head.in_channels=16']),
+        'classifier': ('cbt-t_shapes-cls', 'epoch_1.pth', ['model.head.in_channels=16']),
+    }[kind]
+    options = ['--cfg-options', *SHAPES, *options]
+    config = CONFIGS / f'{name}.py'
+    run_tool('reparameterize', config, work_dir / checkpoint, 'deploy.pth', '--config-out',
+             'deploy.py', *options)
+    assert 'holds the deploy form of backbone' in capsys.readouterr().out
+    run_tool('test', 'deploy.py', 'deploy.pth', '--work-dir', 'deployed')
+    run_tool('test', config, work_dir / checkpoint, '--work-dir', 'plain', *options)
+    assert metrics('deployed') == pytest.approx(metrics('plain'), abs=0.1)
+    names = torch.load('deploy.pth', weights_only=True)['state_dict']
+    assert 'backbone.layers.0.ista.matrix' in names
+    assert not any('running_mean' in name for name in names)
+
+    # Each form is refused by a config of the other, which names the remedy.
+    with pytest.raises(SystemExit, match='set deploy=True in the config'):
+        run_tool('test', config, 'deploy.pth', '--work-dir', 'refused', *options)
+    with pytest.raises(SystemExit, match='tools/reparameterize.py CONFIG CHECKPOINT OUT'):
+        run_tool('test', 'deploy.py', work_dir / checkpoint, '--work-dir', 'refused')
+
+
+def test_reparameterize_refuses(segmenter, run_tool, tmp_path):
+    config, options = CONFIGS / 'cbt-t_shapes.py', ['--cfg-options', *SHAPES]
+    with pytest.raises(SystemExit, match='are the same file'):
+        run_tool('reparameterize', config, segmenter / 'iter_2.pth', segmenter / 'iter_2.pth')
+    with pytest.raises(SystemExit, match='does not fit the model'):
+        run_tool('reparameterize', config, segmenter / 'iter_2.pth', 'out.pth')
+    checkpoint = torch.load(segmenter / 'iter_2.pth', weights_only=True)
+    checkpoint['state_dict']['backbone.cls_token'].fill_(float('nan'))
+    torch.save(checkpoint, 'nan.pth')
+    with pytest.raises(SystemExit, match='differ by a relative nan, so nothing was written'):
+        run_tool('reparameterize', config, 'nan.pth', 'out.pth', *options,
+                 'model.decode_head.in_channels=16')
+    assert not (tmp_path / 'out.pth').exists()
+
+
 def test_resume_goes_on_where_it_stopped(segmenter, run_tool):
     run_tool('train', CONFIGS / 'cbt-t_shapes.py', '--work-dir', 'resumed', '--resume',
              segmenter / 'iter_2.pth', '--cfg-options', *SEGMENT, 'train_cfg.max_iters=4',

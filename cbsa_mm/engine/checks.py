@@ -58,8 +58,9 @@ def load_strictly(model: nn.Module, checkpoint: dict) -> None:
         rest = f'; and {len(reasons) - 4} more' if len(reasons) > 4 else ''
         raise UserError(
             f'the checkpoint does not fit the model: {"; ".join(reasons[:4])}{rest}. '
-            + (_advise_conversion(checkpoint) or 'Use the config that it was trained with, or set '
-               'the model to its arch and classes')) from error
+            + (_advise_deploy(model, state_dict) or _advise_conversion(checkpoint)
+               or 'Use the config that it was trained with, or set the model to its arch and '
+               'classes')) from error
 
 
 def check_pretrained(model: nn.Module) -> None:
@@ -93,6 +94,20 @@ def _check_fit(part: nn.Module, name: str, init_cfg: dict) -> None:
             f'its {len(shapes)} tensors are missing or of another shape, such as {wrong[0]}. '
             + (_advise_conversion(checkpoint)
                or f"Give a file with {type(part).__name__}'s tensor names and sizes"))
+
+
+def _advise_deploy(model: nn.Module, state_dict: dict) -> str | None:
+    """What to do if one of checkpoint and model is in deploy form; None if both or none are."""
+    # In that form alone, CBSA's first projection has a bias: the LayerNorm's, folded.
+    given, built = (any(name.endswith('attn.in_proj.bias') for name in names)
+                    for names in (state_dict, model.state_dict()))
+    if given and not built:
+        return ('The checkpoint is in deploy form: set deploy=True in the config for the parts '
+                'that have it, such as --cfg-options model.backbone.deploy=True')
+    if built and not given:
+        return ('The config says deploy=True, but the checkpoint is not in deploy form: make one '
+                'with python tools/reparameterize.py CONFIG CHECKPOINT OUT, or leave deploy out')
+    return None
 
 
 def _advise_conversion(checkpoint: dict) -> str | None:

@@ -1,0 +1,89 @@
+"""Trained models in their form for inference."""
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import CheckpointLoader
+from torch import nn
+
+from cbsa_mm.checkpoints import write_checkpoint, write_whole
+from cbsa_mm.errors import UserError
+
+from .checks import load_strictly
+from .launch import read_metainfo
+
+# Relative difference of the outputs in float32 up to which two forms are the same function.
+TOLERANCE = 1e-4
+
+
+def reparameterize_file(cfg: Config, src: Path, dst: Path,
+                        config: Path | None = None) -> tuple[list[str], float]:
+    """Brings a trained checkpoint into deploy form.
+
+    Every part of the model that has a ``switch_to_deploy`` method is switched, and the model's
+    outputs on a random image are compared. The result holds ``state_dict``, and ``meta`` with
+    class names and the config in which it loads.
+
+    Args:
+        cfg: The config that the checkpoint was trained with; ``deploy=True`` is set in it.
+        src: The checkpoint.
+        dst: The file to write.
+        config: A file for the config, complete and without inheritance.
+
+    Returns:
+        Names of the switched parts, and the relative difference of the outputs.
+
+    Raises:
+        UserError: If a file can't be read or written, the checkpoint does not fit, nothing can be
+            switched, or the outputs differ.
+    """
+    if src.exists() and dst.exists() and src.samefile(dst):
+        raise UserError(f'CHECKPOINT and OUT are the same file, {src}: name another one to write')
+    checkpoint = CheckpointLoader.load_checkpoint(str(src), map_location='cpu')
+    meta = checkpoint.get('meta', {}).get('dataset_meta') or read_metainfo(cfg)
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(dict(cfg.model)).eval()
+    load_strictly(model, checkpoint)
+    before = _outputs(model)
+    parts = _switch(model)
+    if not parts:
+        raise UserError(f'the {cfg.model.type} of this config has no part with a deploy form')
+    after = _outputs(model)
+    difference = ((after - before).norm() / before.norm()).item()
+    if not difference < TOLERANCE:
+        raise UserError(f'the outputs of the deploy form differ by a relative {difference:.1e}, so '
+                        f'nothing was written. Does {src} hold finite, trained weights?')
+    for part in parts:
+        _find(cfg.model, part).deploy = True
+    meta = dict(dataset_meta=meta, cfg=cfg.pretty_text)
+    write_checkpoint(dst, dict(meta=meta, state_dict=model.state_dict()))
+    if config:
+        write_whole(config, lambda file: file.write_text(cfg.pretty_text))
+    return parts, difference
+
+
+def _switch(model: nn.Module, name: str = '') -> list[str]:
+    """Switches the outermost parts that can be, and tells their names."""
+    if hasattr(model, 'switch_to_deploy'):
+        model.switch_to_deploy()
+        return [name]
+    return [part for child, module in model.named_children()
+            for part in _switch(module, f'{name}.{child}' if name else child)]
+
+
+def _find(cfg: dict, name: str) -> dict:
+    """The part of a model's config with the name that the part has in the model."""
+    for key in name.split('.'):
+        cfg = cfg[int(key) if key.isdigit() else key]
+    return cfg
+
+
+@torch.no_grad()
+def _outputs(model: nn.Module) -> torch.Tensor:
+    """The model's raw outputs for a random image."""
+    channels = getattr(model.backbone, 'in_channels', 3)
+    image = torch.randn(1, channels, 224, 224, generator=torch.Generator().manual_seed(0))
+    outputs = model(image, mode='tensor')
+    outputs = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    return torch.cat([output.flatten() for output in outputs])

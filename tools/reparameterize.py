@@ -1,0 +1,43 @@
+"""Brings a trained checkpoint into deploy form: the same predictions from fewer operations.
+
+BatchNorms go into the stem's convolutions, LayerNorms' affines into the projections, and ISTA
+becomes one matrix. The result is for inference, with deploy=True in the config.
+"""
+import argparse
+from pathlib import Path
+
+from cbsa_mm.engine import (
+    add_config_arguments,
+    load_config,
+    reparameterize_file,
+    report_user_errors,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_config_arguments(parser)
+    parser.add_argument('checkpoint', type=Path, help='checkpoint of that config')
+    parser.add_argument('out', type=Path, metavar='OUT', help='file to write, such as deploy.pth')
+    parser.add_argument(
+        '--config-out', type=Path, metavar='OUT.py',
+        help='also write the config in which OUT loads, complete in one file')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    parts, difference = reparameterize_file(cfg, args.checkpoint, args.out, args.config_out)
+    print(f'{args.out} holds the deploy form of {" and ".join(parts)}; outputs on a random image '
+          f'differ by a relative {difference:.1e}')
+    options = ' '.join(f'model.{part}.deploy=True' for part in parts)
+    command = f'{args.config_out} {args.out}' if args.config_out else \
+        f'{args.config} {args.out} --cfg-options {options}'
+    print(f'Test: python tools/test.py {command}')
+
+
+if __name__ == '__main__':
+    with report_user_errors():
+        main()
