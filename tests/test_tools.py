@@ -166,6 +166,25 @@ def test_reparameterize_refuses(segmenter, run_tool, tmp_path):
     assert not (tmp_path / 'out.pth').exists()
 
 
+def test_get_flops_reproduces_the_published(run_tool):
+    run_tool('get_flops', '--json', 'flops.json')
+    classifiers, decoders = json.loads(Path('flops.json').read_text()).values()
+    for counts in classifiers.values():
+        assert abs(counts['counted the published way'] - counts['published']) < 0.051e9
+        assert counts['ours, deploy'] < 0.75 * counts['plain']
+    for counts in decoders.values():
+        assert abs(counts['plain, without mask product'] - counts['published']) < 0.05e9
+        assert counts['ours, deploy'] < counts['plain']
+    assert round(classifiers['base']['parameters'] / 1e6, 2) == 25.69
+
+
+def test_get_flops_of_a_config(run_tool, capsys):
+    run_tool('get_flops', CONFIGS / 'cbt-t_shapes.py', '--shape', 64, 96, '--json', 'flops.json')
+    [counts] = json.loads(Path('flops.json').read_text()).values()
+    assert counts['backbone']['FLOPs'] + counts['rest']['FLOPs'] == counts['all']['FLOPs']
+    assert 'at 64 x 96 pixels' in capsys.readouterr().out
+
+
 def test_resume_goes_on_where_it_stopped(segmenter, run_tool):
     run_tool('train', CONFIGS / 'cbt-t_shapes.py', '--work-dir', 'resumed', '--resume',
              segmenter / 'iter_2.pth', '--cfg-options', *SEGMENT, 'train_cfg.max_iters=4',

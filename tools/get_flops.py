@@ -1,0 +1,166 @@
+"""Counts parameters and FLOPs, by PyTorch's own counter: 2 per multiply-add of matrix products,
+convolutions and attention; normalisations, activations and sums count nothing.
+
+Without a config: the paper's models, in the plain form that the released code computes, in ours,
+and in ours in deploy form, beside the published figures. With one: that config's model.
+"""
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch.utils.flop_counter import FlopCounterMode
+
+from cbsa_mm.checkpoints import write_whole
+from cbsa_mm.engine import add_config_arguments, load_config, report_user_errors
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / 'tests'))  # for the plain form
+NOTES = """\
+Published: arXiv 2509.16875v3, which does not say how it counted. Its decoders come out exactly
+without the product of patches and classes. Its classifiers come out to its digits with the stem,
+196 tokens, 2Nd^2 + 3Nmd + 2m^2d multiply-adds for a layer's CBSA and 2Nd^2 for its ISTA, where the
+released code spends 3Nd^2. Ours takes 2Nd^2 or, with more tokens in the batch than d, Nd^2 + d^3
+for ISTA, and Nd^2 in deploy form. All counts are for one image."""
+NUM_CLASSES = {'classifier': 1000, 'decoder': 150}
+# By arch: side of the decoder's image in pixels, its layers, published GFLOPs of classifier and
+# decoder.
+SIZES = {
+    'tiny': (512, 3, 1.1, 1.5),
+    'small': (512, 3, 4.0, 2.3),
+    'base': (512, 6, 15.1, 7.8),
+    'large': (640, 9, 47.3, 22.3),
+}
+
+
+def count(run: Callable, *args) -> int:
+    """FLOPs of a call."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        run(*args)
+    return counter.get_total_flops()
+
+
+def count_parameters(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def count_classifier(arch: str) -> dict[str, float]:
+    """Counts of a CBT classifier for 224 x 224 pixels."""
+    import oracle
+
+    from cbsa_mm.backbones import CBT
+    image, model = torch.zeros(1, 3, 224, 224), CBT(arch).eval()
+    weights = dict(model.named_parameters()) | dict(model.named_buffers())
+    attn, d, n = model.layers[0].attn, model.embed_dims, model.grid[0] * model.grid[1]
+    m, head = attn.representatives.grid_size**2, 2 * d * NUM_CLASSES['classifier']
+    stem = count(model.stem, image)
+    # Found by trial: the paper's cost of CBSA on the patches, and ISTA in two products.
+    published_way = stem + 2 * model.num_layers * (4 * n * d**2 + 3 * n * m * d + 2 * m**2 * d)
+    counts = {
+        'parameters': count_parameters(model) + (d + 1) * NUM_CLASSES['classifier'],
+        'published': SIZES[arch][2] * 1e9,
+        'counted the published way': published_way,
+        'plain': count(oracle.cbt, image, weights, attn.num_heads) + head,
+        'ours': count(model, image) + head,
+    }
+    model.switch_to_deploy()
+    counts['ours, deploy'] = count(model, image) + head
+    return counts | {f'{name}, without stem': counts[name] - stem
+                     for name in ('plain', 'ours', 'ours, deploy')}
+
+
+def count_decoder(arch: str) -> dict[str, float]:
+    """Counts of a CBT decoder as in the ADE20K configs, alone."""
+    import oracle
+
+    from cbsa_mm.backbones.cbt import ARCHS
+    from cbsa_mm.decode_heads import CBTMaskTransformerHead
+    side, num_layers, _, published = SIZES[arch]
+    d, classes = ARCHS[arch]['embed_dims'], NUM_CLASSES['decoder']
+    head = CBTMaskTransformerHead(d, num_layers=num_layers, num_classes=classes).eval()
+    features, attn = torch.zeros(1, d, side // 16, side // 16), head.layers[0].attn
+    counts = {
+        'side of the image': side,
+        'parameters': count_parameters(head),
+        'published': published * 1e9,
+        'plain': count(oracle.decoder, features, dict(head.named_parameters()), attn.num_heads,
+                       attn.representatives.grid_size),
+        'ours': count(head, [features]),
+    }
+    mask_product = 2 * (side // 16)**2 * d * classes
+    counts['plain, without mask product'] = counts['plain'] - mask_product
+    head.switch_to_deploy()
+    return counts | {'ours, deploy': count(head, [features])}
+
+
+def count_paper() -> dict[str, dict]:
+    """Counts of the paper's models, by kind and arch."""
+    return {kind: {arch: count_one(arch) for arch in track(SIZES, kind, transient=True)}
+            for kind, count_one in (('classifiers at 224 pixels', count_classifier),
+                                    ('decoders alone, 150 classes', count_decoder))}
+
+
+def count_config(args: argparse.Namespace) -> dict[str, dict]:
+    """Counts of a config's model, its backbone and the rest."""
+    from mmengine.registry import MODELS, init_default_scope
+    cfg = load_config(args)
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(cfg.model).eval()
+    height, width = args.shape * 2 if len(args.shape) == 1 else args.shape
+    image = torch.zeros(1, getattr(model.backbone, 'in_channels', 3), height, width)
+    counts = {name: {'parameters': count_parameters(part), 'FLOPs': count(run, image)}
+              for name, part, run in (('backbone', model.backbone, model.backbone),
+                                      ('all', model, partial(model, mode='tensor')))}
+    rest = {key: counts['all'][key] - counts['backbone'][key] for key in counts['all']}
+    return {f'{args.config} at {height} x {width} pixels': {
+        'backbone': counts['backbone'], 'rest': rest, 'all': counts['all']}}
+
+
+def render(row: str, value: float) -> str:
+    if row == 'parameters':
+        return f'{value / 1e6:.2f} M'
+    return f'{value:.0f} px' if row == 'side of the image' else f'{value / 1e9:.4g} G'
+
+
+def show(counts: dict[str, dict]) -> None:
+    """Prints tables with a column for each model."""
+    for title, columns in counts.items():
+        table = Table('', *columns, title=f'Parameters and FLOPs: {title}', title_justify='left')
+        for row in next(iter(columns.values())):
+            table.add_row(row, *(render(row, column[row]) for column in columns.values()))
+        Console().print(table)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_config_arguments(parser)
+    for action in parser._actions:
+        if action.dest == 'config':
+            action.nargs = '?'
+    parser.add_argument(
+        '--shape', type=int, nargs='+', default=[224], metavar='PIXELS',
+        help='height and width of the image, or its side, for a config')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the numbers here')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    counts = count_config(args) if args.config else count_paper()
+    show(counts)
+    if not args.config:
+        print(NOTES)
+    if args.json:
+        write_whole(args.json, lambda file: file.write_text(json.dumps(counts, indent=1)))
+
+
+if __name__ == '__main__':
+    with report_user_errors():
+        main()
