@@ -39,10 +39,9 @@ class ISTA(nn.Module):
         return (y + gradient).sub_(self.step_size * self.sparsity).relu_()
 
     def gradient_matrix(self) -> Tensor:
-        """The gradient step as one matrix (d, d): eta (D^T - D^T D), in full precision."""
+        """The gradient step as one matrix (d, d): eta (D^T - D^T D)."""
         D = self.weight
-        with torch.autocast(D.device.type, enabled=False):
-            return self.step_size * (D.T - D.T @ D)
+        return self.step_size * (D.T - D.T @ D)
 
     def switch_to_deploy(self) -> None:
         """Replaces D by the matrix of the gradient step."""

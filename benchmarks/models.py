@@ -1,0 +1,190 @@
+"""What is compared: CBT in its forms, and other attentions in its place."""
+import contextlib
+import copy
+import logging
+
+import oracle
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cbsa_mm.backbones import CBT
+from cbsa_mm.layers import Linear
+
+
+class PlainCBT(nn.Module):
+    """A CBT's function and weights, computed in the plain form."""
+
+    def __init__(self, model: CBT) -> None:
+        super().__init__()
+        self.model = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
+
+    def forward(self, image: Tensor) -> tuple[Tensor]:
+        weights = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
+        num_heads = self.model.layers[0].attn.num_heads
+        return oracle.cbt(image, weights, num_heads, self.training),
+
+
+class PlainDecoder(nn.Module):
+    """A CBT decoder's function and weights, computed in the plain form."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = copy.deepcopy(head)
+
+    def forward(self, inputs: list[Tensor]) -> Tensor:
+        attn = self.head.layers[0].attn
+        return oracle.decoder(inputs[0], dict(self.head.named_parameters()), attn.num_heads,
+                              attn.representatives.grid_size)
+
+
+class MSSA(nn.Module):
+    """CRATE's attention among all tokens, softmax(W W^T / sqrt(p)) W, by PyTorch's fused kernel.
+
+    Args:
+        embed_dims: Width d.
+        num_heads: Subspaces h.
+        head_dims: Width p of a subspace.
+        tied: Whether the map back to width d is the transposed projection and one scalar, as in
+            DEPICT's decoders.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int, head_dims: int, tied: bool = False) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.in_proj = Linear(embed_dims, num_heads * head_dims, bias=False)
+        self.out_proj = None if tied else Linear(num_heads * head_dims, embed_dims)
+        self.step = nn.Parameter(torch.ones(())) if tied else None
+
+    def forward(self, x: Tensor, grid: tuple[int, int], grid_offset: int = 0) -> Tensor:
+        w = oracle.split_heads(self.in_proj(x), self.num_heads)
+        y = F.scaled_dot_product_attention(w, w, w).transpose(1, 2).flatten(2)
+        return self.out_proj(y) if self.out_proj else self.step * y @ self.in_proj.weight
+
+
+class TSSA(nn.Module):
+    """ToST's attention, arXiv 2412.17810: tokens are scaled by their subspaces' second moments."""
+
+    def __init__(self, embed_dims: int, num_heads: int) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.in_proj = Linear(embed_dims, embed_dims, bias=False)
+        self.temperature = nn.Parameter(torch.ones(num_heads, 1))
+        self.out_proj = Linear(embed_dims, embed_dims)
+
+    def forward(self, x: Tensor, grid: tuple[int, int], grid_offset: int = 0) -> Tensor:
+        w = oracle.split_heads(self.in_proj(x), self.num_heads)                  # (B, h, n, p)
+        energy = F.normalize(w, dim=-2).square().sum(-1)                         # (B, h, n)
+        membership = (energy * self.temperature).softmax(dim=1)
+        weights = membership / (membership.sum(-1, keepdim=True) + 1e-8)
+        moments = weights.unsqueeze(-2) @ w.square()                             # (B, h, 1, p)
+        y = -w * membership.unsqueeze(-1) / (1 + moments)
+        return self.out_proj(y.transpose(1, 2).flatten(2))
+
+
+def make_cbt(form: str, arch: str, size: int = 224, with_cp: bool = False) -> nn.Module:
+    """A CBT with seeded weights: 'plain', 'ours' or 'deploy'; or with another attention."""
+    torch.manual_seed(0)
+    model = CBT(arch, img_size=size, with_cp=with_cp)
+    if form == 'plain':
+        return PlainCBT(model)
+    if form == 'deploy':
+        model.switch_to_deploy()
+    return model
+
+
+def make_backbone(attention: str, size: int) -> nn.Module:
+    """A model of width 384, 12 layers and 6 heads with one of four attentions."""
+    if attention == 'softmax':
+        from mmpretrain.models import VisionTransformer
+        return VisionTransformer('deit-small', img_size=size)
+    model = make_cbt('ours', 'small', size)
+    for layer in model.layers:
+        if attention != 'CBSA':
+            layer.attn = MSSA(384, 6, 64) if attention == 'MSSA' else TSSA(384, 6)
+    if attention == 'CBSA':
+        model.switch_to_deploy()
+    return model
+
+
+def make_decoder(kind: str, embed_dims: int, num_layers: int, num_classes: int = 150) -> nn.Module:
+    """A decoder: 'plain', 'ours', 'deploy', 'DEPICT' (its attention), or mmseg's 'Segmenter'."""
+    from mmseg.models.decode_heads import SegmenterMaskTransformerHead
+
+    from cbsa_mm.decode_heads import CBTMaskTransformerHead
+    torch.manual_seed(0)
+    if kind == 'Segmenter':
+        head = SegmenterMaskTransformerHead(
+            in_channels=embed_dims, channels=embed_dims, embed_dims=embed_dims, num_layers=2,
+            num_heads=embed_dims // 64, num_classes=num_classes, dropout_ratio=0)
+        logging.disable(logging.INFO)  # it logs every tensor that it initializes
+        head.init_weights()
+        logging.disable(logging.NOTSET)
+        return head
+    head = CBTMaskTransformerHead(embed_dims, num_layers=num_layers, num_classes=num_classes)
+    if kind == 'plain':
+        return PlainDecoder(head)
+    if kind == 'deploy':
+        head.switch_to_deploy()
+    if kind == 'DEPICT':
+        for layer in head.layers:
+            layer.attn = MSSA(embed_dims, 3, 100, tied=True)
+    return head
+
+
+class Inference:
+    """A forward pass without gradients, to be called again and again.
+
+    Args:
+        model: A module; moved to the device and set to evaluation mode.
+        inputs: Its argument.
+        dtype: float32, or the type of autocast.
+        device: Where it runs.
+    """
+
+    def __init__(self, model: nn.Module, inputs: Tensor | list[Tensor], dtype: torch.dtype,
+                 device: torch.device) -> None:
+        self.model, self.inputs = model.to(device).eval(), inputs
+        self.dtype, self.device = dtype, device
+
+    @torch.inference_mode()
+    def __call__(self) -> Tensor:
+        with autocast(self.device, self.dtype):
+            out = self.model(self.inputs)
+        return out[0] if isinstance(out, tuple) else out
+
+
+class TrainingStep:
+    """Forward pass, cross-entropy over 1000 classes, backward pass, AdamW.
+
+    Args:
+        model: A backbone that gives class tokens (B, d).
+        images: (B, 3, H, W).
+        dtype: float32, or the type of autocast.
+        device: Where it runs.
+    """
+
+    def __init__(self, model: nn.Module, images: Tensor, dtype: torch.dtype,
+                 device: torch.device) -> None:
+        torch.manual_seed(1)
+        self.model, self.images = model.to(device).train(), images
+        self.dtype, self.device = dtype, device
+        width = getattr(model, 'model', model).embed_dims
+        self.head = nn.Linear(width, 1000).to(device)
+        self.labels = torch.arange(len(images), device=device)
+        self.optimizer = torch.optim.AdamW([*model.parameters(), *self.head.parameters()], lr=1e-4)
+
+    def __call__(self) -> Tensor:
+        self.optimizer.zero_grad()
+        with autocast(self.device, self.dtype):
+            loss = F.cross_entropy(self.head(self.model(self.images)[0]), self.labels)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> contextlib.AbstractContextManager:
+    """Autocast, or nothing for float32."""
+    if dtype == torch.float32:
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype)

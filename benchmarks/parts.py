@@ -1,0 +1,228 @@
+"""The parts of the benchmark; each measures one question and returns its numbers."""
+import logging
+import tempfile
+import time
+from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from .models import Inference, TrainingStep, make_backbone, make_cbt, make_decoder
+from .timing import interleave, peak_memory, ratio, summarize
+
+ROOT = Path(__file__).parents[1]
+FORMS = ('plain', 'ours', 'deploy')
+DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
+DECODERS = {'tiny': (192, 3), 'small': (384, 3), 'base': (768, 6), 'large': (1024, 9)}
+ATTENTIONS = ('softmax', 'CBSA', 'MSSA', 'TSSA')
+SIDES = (224, 384, 512, 768, 1024, 1536)
+
+
+def random_images(batch: int, side: int, device: torch.device) -> torch.Tensor:
+    return torch.randn(batch, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device)
+
+
+def differences(cases: dict[str, Callable]) -> dict[str, float]:
+    """Relative differences of the other cases' results from the first's."""
+    outputs = {name: run().float() for name, run in cases.items()}
+    first = next(iter(outputs.values()))
+    return {name: ((out - first).norm() / first.norm()).item() for name, out in outputs.items()}
+
+
+def compare(cases: dict[str, Callable], args: Namespace, label: str, repeats: int = 0) -> dict:
+    """Interleaved times against the first case, and how far the results differ from its."""
+    apart = differences(cases)
+    seconds = interleave(cases, repeats or args.repeats, args.device, label)
+    return {name: result | dict(difference=apart[name])
+            for name, result in summarize(seconds).items()}
+
+
+def classifiers(args: Namespace) -> dict:
+    """CBT classifiers at 224 pixels: plain, ours and deploy form; inference and training step."""
+    results = {}
+    for arch in args.archs:
+        for name, dtype in DTYPES.items():
+            images = random_images(args.batch, 224, args.device)
+            cases = {form: Inference(make_cbt(form, arch), images, dtype, args.device)
+                     for form in FORMS}
+            results[f'inference {arch} {name}'] = compare(cases, args, f'inference, {arch}, {name}')
+        cases = {name: Inference(make_cbt('ours', arch), images, dtype, args.device)
+                 for name, dtype in DTYPES.items()}
+        results[f'inference {arch} ours'] = compare(cases, args, f'{arch}, float32 and bfloat16')
+    for arch in args.archs:
+        for name, dtype in DTYPES.items():
+            images = random_images(2 * args.batch, 224, args.device)
+            cases = {form: TrainingStep(make_cbt(form, arch), images, dtype, args.device)
+                     for form in ('plain', 'ours')}
+            results[f'training {arch} {name}'] = compare(
+                cases, args, f'training step, {arch}, {name}', max(3, args.repeats // 3))
+    return results
+
+
+def decoders(args: Namespace) -> dict:
+    """Decoders on the features of a 512-pixel image, 150 classes."""
+    results = {}
+    for arch in args.archs:
+        d, num_layers = DECODERS[arch]
+        for batch in (1, 4):
+            features = random_images(batch, 32, args.device)[:, :1] \
+                * torch.randn(d, 1, 1, device=args.device)
+            cases = {kind: Inference(make_decoder(kind, d, num_layers), [features],
+                                     torch.float32, args.device)
+                     for kind in (*FORMS, 'DEPICT', 'Segmenter')}
+            results[f'{arch}, batch {batch}'] = compare(cases, args, f'decoders, {arch}')
+            if batch == 1:
+                cases = {kind: upsampled(cases[kind]) for kind in ('plain', 'deploy')}
+                results[f'{arch}, upsampled'] = compare(cases, args, f'upsampled, {arch}')
+    return results
+
+
+@torch.inference_mode()
+def _upsample(decode: Callable) -> torch.Tensor:
+    return F.interpolate(decode(), size=(512, 512), mode='bilinear')
+
+
+def upsampled(decode: Callable) -> Callable:
+    """A decoder's masks brought to the image's 512 pixels."""
+    return partial(_upsample, decode)
+
+
+def scaling(args: Namespace) -> dict:
+    """Models of width 384 and 12 layers with four attentions, one image of growing side."""
+    results = {}
+    for side in SIDES:
+        images = random_images(1, side, args.device)
+        cases = {name: Inference(make_backbone(name, side), images, torch.float32, args.device)
+                 for name in ATTENTIONS}
+        repeats = max(3, args.repeats * 224 // side)
+        seconds = interleave(cases, repeats, args.device, f'{side} pixels')
+        results[str(side)] = {
+            name: result | dict(memory=peak_memory(make_inference, name, side, str(args.device)))
+            for name, result in summarize(seconds).items()}
+    return results
+
+
+def memory(args: Namespace) -> dict:
+    """Peak memory of a CBT-S training step at 512 pixels, beyond what was there before it."""
+    results = {f'{form}, batch {batch}': peak_memory(
+                   make_training_step, form, 512, batch, False, str(args.device))
+               for batch in (2, 4) for form in ('plain', 'ours')}
+    results['ours, batch 4, with_cp'] = peak_memory(
+        make_training_step, 'ours', 512, 4, True, str(args.device))
+    return results
+
+
+def make_inference(attention: str, side: int, device: str) -> Inference:
+    device = torch.device(device)
+    return Inference(make_backbone(attention, side), random_images(1, side, device),
+                     torch.float32, device)
+
+
+def make_training_step(form: str, side: int, batch: int, with_cp: bool,
+                       device: str) -> TrainingStep:
+    device = torch.device(device)
+    return TrainingStep(make_cbt(form, 'small', side, with_cp), random_images(batch, side, device),
+                        torch.float32, device)
+
+
+def gemm(args: Namespace) -> dict:
+    """The share of the machine's matrix product rate that CBT-B's forward pass reaches."""
+    a = torch.randn(2048, 2048, device=args.device)
+    model = Inference(make_cbt('deploy', 'base'), random_images(args.batch, 224, args.device),
+                      torch.float32, args.device)
+    with FlopCounterMode(display=False) as counter:
+        model()
+    flops = {'matrix product': 2 * 2048**3, 'CBT-B': counter.get_total_flops()}
+    cases = {'matrix product': lambda: a @ a, 'CBT-B': model}
+    seconds = interleave(cases, args.repeats, args.device, 'share of the matrix product rate')
+    results = {name: result | dict(rate=flops[name] / result['median'])
+               for name, result in summarize(seconds).items()}
+    share = ratio(seconds, 'matrix product', 'CBT-B') * flops['CBT-B'] / flops['matrix product']
+    return results | dict(share=share)
+
+
+def runner(args: Namespace) -> dict:
+    """An iteration of mmengine's Runner on cbt-s_in1k, data in RAM, against the bare step."""
+    from mmengine.config import Config
+    from mmengine.dataset import default_collate
+    from mmengine.hooks import Hook
+    from mmengine.registry import init_default_scope
+    from mmengine.runner import Runner
+    from mmpretrain.structures import DataSample
+
+    class PairedTimer(Hook):
+        """Does the bare step after each iteration of the Runner, and times both."""
+        priority = 'LOWEST'
+
+        def __init__(self) -> None:
+            self.seconds = {'Runner': [], 'bare step': []}
+
+        def before_train(self, runner: Runner) -> None:
+            self.start = time.perf_counter()
+
+        def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict,
+                             outputs: dict) -> None:
+            model, optimizer = runner.model, runner.optim_wrapper.optimizer
+            if args.device.type == 'cuda':
+                torch.cuda.synchronize()
+            self.seconds['Runner'].append(time.perf_counter() - self.start)
+            batch = model.data_preprocessor(data_batch, training=True)
+            start = time.perf_counter()
+            model(**batch, mode='loss')['loss'].backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            if args.device.type == 'cuda':
+                torch.cuda.synchronize()
+            self.seconds['bare step'].append(time.perf_counter() - start)
+            self.start = time.perf_counter()
+
+    cfg = Config.fromfile(ROOT / 'configs/cbt/cbt-s_in1k.py')
+    init_default_scope(cfg.default_scope)
+    batch, iterations = 2 * args.batch, args.repeats + 2
+    images = torch.randint(256, (batch, 3, 224, 224), dtype=torch.uint8)
+    data = [dict(inputs=image, data_samples=DataSample().set_gt_label(i))
+            for i, image in enumerate(images)] * iterations
+    loader = torch.utils.data.DataLoader(data, batch, collate_fn=default_collate)
+    timer = PairedTimer()
+    cfg.default_hooks.checkpoint = None  # files are no part of the loop
+    with tempfile.TemporaryDirectory() as folder:
+        Runner(model=dict(cfg.model, data_preprocessor=dict(cfg.data_preprocessor,
+                                                            type='ClsDataPreprocessor')),
+               work_dir=folder, train_dataloader=loader, optim_wrapper=cfg.optim_wrapper,
+               param_scheduler=cfg.param_scheduler, default_hooks=cfg.default_hooks,
+               custom_hooks=[timer], visualizer=cfg.visualizer, log_level='ERROR',
+               train_cfg=dict(by_epoch=True, max_epochs=1),
+               default_scope=cfg.default_scope, experiment_name='benchmark').train()
+        logging.shutdown()  # its log file is in the folder
+    seconds = {name: times[2:] for name, times in timer.seconds.items()}
+    return {'': summarize(seconds)}
+
+
+def throughput(args: Namespace) -> dict | None:
+    """Images a second at 512 pixels, as in the paper's table 7; on a GPU only."""
+    if args.device.type != 'cuda':
+        return None
+    from mmpretrain.models import VisionTransformer
+    results = {}
+    for name, arch in (('CBT-T', 'tiny'), ('CBT-S', 'small'), ('ViT-T', 'deit-tiny'),
+                       ('ViT-S', 'deit-small')):
+        def make(arch: str = arch) -> torch.nn.Module:
+            if arch.startswith('deit'):
+                return VisionTransformer(arch, img_size=512)
+            return make_cbt('ours', arch, 512)
+
+        images, half = random_images(32, 512, args.device), torch.float16
+        cases = {'train': TrainingStep(make(), images, half, args.device),
+                 'inference': Inference(make(), images, half, args.device)}
+        seconds = interleave(cases, args.repeats, args.device, name)
+        results[name] = {case: len(images) / result['median']
+                         for case, result in summarize(seconds).items()}
+    return results
+
+
+PARTS = dict(classifiers=classifiers, decoders=decoders, scaling=scaling, memory=memory, gemm=gemm,
+             runner=runner, throughput=throughput)

@@ -1,0 +1,58 @@
+"""Printing what was measured."""
+from rich.console import Console
+from rich.table import Table
+
+TITLES = dict(
+    classifiers='Classifiers at 224 pixels',
+    decoders='Decoders alone at 512 pixels, 150 classes',
+    scaling='Width 384, 12 layers, one image: growing resolution',
+    memory='Peak memory of a CBT-S training step at 512 pixels',
+    gemm='Share of the rate of a 2048 x 2048 matrix product',
+    runner="mmengine's Runner against the bare step, cbt-s_in1k, data in RAM",
+    throughput='Images a second at 512 pixels, float16')
+
+
+def show(part: str, results: dict | None, console: Console) -> None:
+    """Prints one part's numbers.
+
+    Args:
+        part: Its name.
+        results: What it returned.
+        console: Where to print.
+    """
+    if results is None:
+        console.print(f'{TITLES[part]}: not run, as there is no GPU')
+        return
+    table = Table(title=TITLES[part], title_justify='left')
+    rows = _rows(part, results)
+    for name in rows[0]:
+        table.add_column(name, justify='left' if isinstance(rows[0][name], str) else 'right')
+    for row in rows:
+        table.add_row(*(_render(value) for value in row.values()))
+    console.print(table)
+
+
+def _rows(part: str, results: dict) -> list[dict]:
+    if part == 'memory':
+        return [{'case': name, 'MiB': size / 2**20} for name, size in results.items()]
+    if part == 'gemm':
+        return [{'case': name, 'ms': results[name]['median'] * 1e3,
+                 'GFLOP/s': results[name]['rate'] / 1e9,
+                 'share': results['share'] if name == 'CBT-B' else None}
+                for name in ('matrix product', 'CBT-B')]
+    if part == 'throughput':
+        return [{'model': name, **rates} for name, rates in results.items()]
+    return [
+        {'': group if name == next(iter(cases)) else '', 'case': name,
+         'median, ms': r['median'] * 1e3,
+         'quartiles, ms': f'{r["low"] * 1e3:.1f} .. {r["high"] * 1e3:.1f}',
+         'first / case': r['ratio'],
+         **({'difference': f'{r["difference"]:.1e}'} if 'difference' in r else {}),
+         **({'peak memory, MiB': r['memory'] / 2**20} if 'memory' in r else {})}
+        for group, cases in results.items() for name, r in cases.items()]
+
+
+def _render(value: float | str | None) -> str:
+    if value is None or isinstance(value, str):
+        return value or ''
+    return f'{value:.3f}' if value < 100 else f'{value:.0f}'

@@ -1,0 +1,124 @@
+"""Measuring: interleaved times, and peak memory in processes of their own."""
+import multiprocessing
+import platform
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import torch
+from rich.progress import Progress
+
+
+def describe_machine(device: torch.device) -> dict:
+    """What the numbers belong to: processor or GPU, threads, versions, date."""
+    info, cpuinfo = {}, Path('/proc/cpuinfo')
+    if cpuinfo.exists():
+        pairs = (line.split(':', 1) for line in cpuinfo.read_text().splitlines() if ':' in line)
+        info = {key.strip(): value.strip() for key, value in pairs}
+    return {
+        'device': torch.cuda.get_device_name(device) if device.type == 'cuda'
+        else info.get('model name', platform.processor() or platform.machine()),
+        'processors': multiprocessing.cpu_count(),
+        'threads': torch.get_num_threads(),
+        'AMX': 'amx_tile' in info.get('flags', ''),
+        'torch': torch.__version__,
+        'python': platform.python_version(),
+        'date': date.today().isoformat(),
+    }
+
+
+def interleave(cases: dict[str, Callable], repeats: int, device: torch.device,
+               label: str) -> dict[str, list[float]]:
+    """Times calls in turn, so that all of them see the same disturbances.
+
+    Args:
+        cases: What to call, by name.
+        repeats: Rounds over all cases, after one that warms up.
+        device: Where they run; on CUDA, events are recorded.
+        label: For the progress bar.
+
+    Returns:
+        Seconds of every call, by name; those of one round share an index.
+    """
+    seconds = {name: [] for name in cases}
+    with Progress(transient=True) as progress:
+        task = progress.add_task(label, total=(repeats + 1) * len(cases))
+        for i in range(repeats + 1):
+            for name, run in cases.items():
+                elapsed = _time(run, device)
+                if i:
+                    seconds[name].append(elapsed)
+                progress.advance(task)
+    return seconds
+
+
+def _time(run: Callable, device: torch.device) -> float:
+    if device.type == 'cuda':
+        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        run()
+        end.record()
+        torch.cuda.synchronize(device)
+        return start.elapsed_time(end) / 1e3
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def summarize(seconds: dict[str, list[float]]) -> dict[str, dict]:
+    """Medians and spread of interleaved times.
+
+    Args:
+        seconds: From :func:`interleave`.
+
+    Returns:
+        By case: ``median``, the quartiles ``low`` and ``high`` (seconds), all ``times``, and
+        ``ratio``: the median over rounds of the first case's time by this one's.
+    """
+    results, first = {}, next(iter(seconds))
+    for name, times in seconds.items():
+        low, _, high = statistics.quantiles(times, n=4) if len(times) > 1 else times * 3
+        results[name] = dict(median=statistics.median(times), low=low, high=high, times=times,
+                             ratio=ratio(seconds, first, name))
+    return results
+
+
+def ratio(seconds: dict[str, list[float]], above: str, below: str) -> float:
+    """The median over rounds of one case's time by another's."""
+    return statistics.median(a / b for a, b in zip(seconds[above], seconds[below]))
+
+
+def peak_memory(make: Callable, *args) -> float:
+    """Bytes that a call needs at its peak, beyond what was there before it.
+
+    Args:
+        make: Called with ``args`` in a process of its own; returns what to call and measure.
+    """
+    with multiprocessing.get_context('spawn').Pool(1) as pool:
+        return pool.apply(_measure, (make, args, torch.get_num_threads()))
+
+
+def _measure(make: Callable, args: tuple, threads: int) -> float:
+    torch.set_num_threads(threads)
+    run = make(*args)
+    if torch.cuda.is_available():
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        run()
+        return torch.cuda.max_memory_allocated() - before
+    status = Path('/proc/self/status')
+    if not status.exists():  # no Linux: the peak since the process began
+        run()
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _read(status, 'VmRSS')
+    Path('/proc/self/clear_refs').write_text('5')  # forgets the peak so far
+    run()
+    return _read(status, 'VmHWM') - before
+
+
+def _read(status: Path, key: str) -> float:
+    [line] = (line for line in status.read_text().splitlines() if line.startswith(key))
+    return int(line.split()[1]) * 1024
