@@ -144,8 +144,8 @@ class Inference:
 
     def __init__(self, model: nn.Module, inputs: Tensor | list[Tensor], dtype: torch.dtype,
                  device: torch.device) -> None:
-        self.model, self.inputs = model.to(device).eval(), inputs
-        self.dtype, self.device = dtype, device
+        model.to(device).eval()
+        self.model, self.inputs, self.dtype, self.device = model, inputs, dtype, device
 
     @torch.inference_mode()
     def __call__(self) -> Tensor:
@@ -167,8 +167,8 @@ class TrainingStep:
     def __init__(self, model: nn.Module, images: Tensor, dtype: torch.dtype,
                  device: torch.device) -> None:
         torch.manual_seed(1)
-        self.model, self.images = model.to(device).train(), images
-        self.dtype, self.device = dtype, device
+        model.to(device).train()
+        self.model, self.images, self.dtype, self.device = model, images, dtype, device
         width = getattr(model, 'model', model).embed_dims
         self.head = nn.Linear(width, 1000).to(device)
         self.labels = torch.arange(len(images), device=device)

@@ -94,7 +94,7 @@ def upsampled(decode: Callable) -> Callable:
 def scaling(args: Namespace) -> dict:
     """Models of width 384 and 12 layers with four attentions, one image of growing side."""
     results = {}
-    for side in SIDES:
+    for side in args.sides:
         images = random_images(1, side, args.device)
         cases = {name: Inference(make_backbone(name, side), images, torch.float32, args.device)
                  for name in ATTENTIONS}

@@ -3,6 +3,7 @@ import multiprocessing
 import platform
 import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from datetime import date
@@ -44,7 +45,7 @@ def interleave(cases: dict[str, Callable], repeats: int, device: torch.device,
         Seconds of every call, by name; those of one round share an index.
     """
     seconds = {name: [] for name in cases}
-    with Progress(transient=True) as progress:
+    with Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task(label, total=(repeats + 1) * len(cases))
         for i in range(repeats + 1):
             for name, run in cases.items():

@@ -1,7 +1,7 @@
 """Times CBT in one run, interleaved: plain form, ours, deploy form, and other attentions.
 
 Parts: classifiers (inference and training step, float32 and bfloat16), decoders at 512 pixels,
-scaling (224 to 1536 pixels, with peak memory), memory (of a training step), gemm (share of the
+scaling (with the side of the image, with peak memory), memory (of a training step), gemm (share of the
 machine's matrix product rate), runner (mmengine's loop against the bare step), throughput (images a
 second at 512 pixels; on a GPU only). The plain form computes what the released code does.
 """
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]  # for benchmarks/, and its plain form
 
 from benchmarks.figures import plot  # noqa: E402
-from benchmarks.parts import DECODERS, PARTS  # noqa: E402
+from benchmarks.parts import DECODERS, PARTS, SIDES  # noqa: E402
 from benchmarks.tables import show  # noqa: E402
 from benchmarks.timing import describe_machine  # noqa: E402
 from cbsa_mm.checkpoints import write_whole  # noqa: E402
@@ -32,6 +32,8 @@ def parse_args() -> argparse.Namespace:
                         help='which parts to run; all by default')
     parser.add_argument('--archs', nargs='+', choices=DECODERS, default=list(DECODERS),
                         metavar='ARCH', help='tiny, small, base, large; all by default')
+    parser.add_argument('--sides', nargs='+', type=int, default=SIDES, metavar='PIXELS',
+                        help='images of the part scaling; %(default)s by default')
     parser.add_argument('--repeats', type=int, default=15,
                         help='rounds of interleaved calls; fewer for slow parts')
     parser.add_argument('--batch', type=int, default=8,

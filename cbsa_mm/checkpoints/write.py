@@ -54,7 +54,9 @@ def write_checkpoint(path: str | Path, checkpoint: dict) -> None:
     """
     suffix = Path(path).suffix
     if suffix == '.safetensors':
-        write_whole(path, lambda file: save_file(checkpoint, file))
+        # It refuses other layouts, such as the stem's channels last.
+        tensors = {name: tensor.contiguous() for name, tensor in checkpoint.items()}
+        write_whole(path, lambda file: save_file(tensors, file))
     elif suffix == '.npz':
         arrays = {name: tensor.numpy() for name, tensor in checkpoint.items()}
         write_whole(path, lambda file: np.savez(file, **arrays))

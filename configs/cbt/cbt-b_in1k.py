@@ -1,5 +1,5 @@
 # CBT-B on ImageNet-1k. Published: 73.4 top-1 at 224 px (arXiv 2509.16875v3); not trained here.
-# Cost: 25.7 M parameters, 15.1 GFLOPs (2 per multiply-add, stem left out).
+# Cost: 25.7 M parameters, 15.1 GFLOPs as published (2 per multiply-add).
 # bash tools/dist_train.sh configs/cbt/cbt-b_in1k.py 8 --amp
 _base_ = [
     '../_base_/models/cbt-cls.py', '../_base_/datasets/imagenet.py',

@@ -9,9 +9,11 @@ from cbsa_mm.checkpoints import read_checkpoint, write_checkpoint, write_whole
 
 @pytest.mark.parametrize('name', ['x.pth', 'x.safetensors', 'x.npz', 'folder/x.pth.tar'])
 def test_writes_what_is_read(name, tmp_path):
-    weights = {'a': torch.arange(6.).reshape(2, 3)}
+    weights = {'a': torch.arange(6.).reshape(2, 3),
+               'stem': torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last)}
     write_checkpoint(tmp_path / name, weights)
-    assert torch.equal(read_checkpoint(tmp_path / name)['a'], weights['a'])
+    read = read_checkpoint(tmp_path / name)
+    assert all(torch.equal(read[key], weights[key]) for key in weights)
     assert os.listdir((tmp_path / name).parent) == [(tmp_path / name).name]
     umask = os.umask(0)
     os.umask(umask)

@@ -1,0 +1,60 @@
+"""tools/benchmark.py on small cases: that it measures, and that what it compares is the same."""
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def benchmark(run_tool):
+    def run(*arguments):
+        run_tool('benchmark', '--archs', 'tiny', '--repeats', 2, '--batch', 1, '--json',
+                 'numbers.json', '--plot', 'figures', '--device', 'cpu', '--parts', *arguments)
+        return json.loads(Path('numbers.json').read_text())
+
+    return run
+
+
+def test_forms_are_the_same_function(benchmark, capsys):
+    numbers = benchmark('classifiers', 'throughput')
+    for group, cases in numbers['classifiers'].items():
+        for name, case in cases.items():
+            assert case['low'] <= case['median'] <= case['high']
+            assert case['difference'] < (1e-5 if 'float32' in group else 3e-2), (group, name)
+    assert {name for name in numbers['machine']} >= {'device', 'threads', 'torch', 'date'}
+    assert numbers['throughput'] is None
+    assert 'not run, as there is no GPU' in capsys.readouterr().out
+    assert Image.open('figures/classifiers.png').width > 500
+
+
+def test_decoders(benchmark):
+    numbers = benchmark('decoders')['decoders']
+    assert set(numbers) == {'tiny, batch 1', 'tiny, batch 4', 'tiny, upsampled'}
+    for cases in numbers.values():
+        assert cases['deploy']['difference'] < 1e-5
+
+
+def test_scaling(benchmark):
+    numbers = benchmark('scaling', '--sides', 64, 160)['scaling']
+    assert list(numbers) == ['64', '160']
+    assert set(numbers['64']) == {'softmax', 'CBSA', 'MSSA', 'TSSA'}
+    assert all(case['memory'] > 0 for case in numbers['160'].values())
+    assert Image.open('figures/scaling.png').width > 500
+
+
+def test_share_of_the_machine_and_runner(benchmark):
+    numbers = benchmark('gemm', 'runner')
+    assert 0.1 < numbers['gemm']['share'] < 2
+    runner = numbers['runner']['']
+    assert len(runner['Runner']['times']) == len(runner['bare step']['times']) == 2
+
+
+def test_a_training_step_needs_less_memory_than_in_the_plain_form():
+    from benchmarks.parts import make_training_step
+    from benchmarks.timing import peak_memory
+    plain, ours = (peak_memory(make_training_step, form, 384, 4, False, 'cpu')
+                   for form in ('plain', 'ours'))
+    assert ours < 0.8 * plain
