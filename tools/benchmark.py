@@ -1,9 +1,9 @@
 """Times CBT in one run, interleaved: plain form, ours, deploy form, and other attentions.
 
 Parts: classifiers (inference and training step, float32 and bfloat16), decoders at 512 pixels,
-scaling (with the side of the image, with peak memory), memory (of a training step), gemm (share of the
-machine's matrix product rate), runner (mmengine's loop against the bare step), throughput (images a
-second at 512 pixels; on a GPU only). The plain form computes what the released code does.
+scaling (with the side of the image, and peak memory), memory (of a training step), gemm (share of
+the machine's matrix product rate), runner (mmengine's loop against the bare step), throughput
+(images a second at 512 pixels; on a GPU only). The plain form computes what the released code does.
 """
 import argparse
 import json

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from cbsa_mm.layers import CBSA, ISTA, Block, Linear, linear
+from cbsa_mm.layers import CBSA, ISTA, Block, Linear
+from cbsa_mm.layers.linear import linear
 
 
 def make_block(ista=True):
