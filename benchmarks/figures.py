@@ -47,7 +47,8 @@ def _draw_classifiers(results: dict) -> Figure:
         axes.axhline(1, color='black', linewidth=0.8)
         axes.set_xticks([i + 0.19 * (len(forms) - 1) for i in range(len(groups))], groups)
         axes.set_title(f'CBT, 224 pixels, float32: {kind}', fontsize=9)
-        axes.legend(fontsize=8, loc='lower right')
+        axes.legend(fontsize=8, loc='upper left')
+        axes.margins(y=0.2)
     figure.axes[0].set_ylabel('times as fast as the plain form')
     return figure
 

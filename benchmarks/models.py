@@ -6,6 +6,7 @@ import logging
 import oracle
 import torch
 import torch.nn.functional as F
+from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from cbsa_mm.backbones import CBT
@@ -113,6 +114,7 @@ def make_decoder(kind: str, embed_dims: int, num_layers: int, num_classes: int =
 
     from cbsa_mm.decode_heads import CBTMaskTransformerHead
     torch.manual_seed(0)
+    init_default_scope('mmseg')
     if kind == 'Segmenter':
         head = SegmenterMaskTransformerHead(
             in_channels=embed_dims, channels=embed_dims, embed_dims=embed_dims, num_layers=2,

@@ -1,5 +1,4 @@
 """The parts of the benchmark; each measures one question and returns its numbers."""
-import logging
 import tempfile
 import time
 from argparse import Namespace
@@ -22,8 +21,9 @@ ATTENTIONS = ('softmax', 'CBSA', 'MSSA', 'TSSA')
 SIDES = (224, 384, 512, 768, 1024, 1536)
 
 
-def random_images(batch: int, side: int, device: torch.device) -> torch.Tensor:
-    return torch.randn(batch, 3, side, side, generator=torch.Generator().manual_seed(0)).to(device)
+def random_images(batch: int, side: int, device: torch.device, channels: int = 3) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(batch, channels, side, side, generator=generator).to(device)
 
 
 def differences(cases: dict[str, Callable]) -> dict[str, float]:
@@ -69,8 +69,7 @@ def decoders(args: Namespace) -> dict:
     for arch in args.archs:
         d, num_layers = DECODERS[arch]
         for batch in (1, 4):
-            features = random_images(batch, 32, args.device)[:, :1] \
-                * torch.randn(d, 1, 1, device=args.device)
+            features = random_images(batch, 32, args.device, channels=d)
             cases = {kind: Inference(make_decoder(kind, d, num_layers), [features],
                                      torch.float32, args.device)
                      for kind in (*FORMS, 'DEPICT', 'Segmenter')}
@@ -199,7 +198,6 @@ def runner(args: Namespace) -> dict:
                custom_hooks=[timer], visualizer=cfg.visualizer, log_level='ERROR',
                train_cfg=dict(by_epoch=True, max_epochs=1),
                default_scope=cfg.default_scope, experiment_name='benchmark').train()
-        logging.shutdown()  # its log file is in the folder
     seconds = {name: timer.seconds[name][2:] for name in ('Runner', 'bare step')}
     return {'': summarize(seconds)}
 
