@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +22,21 @@ def run_tool(monkeypatch, tmp_path):
         runpy.run_path(str(tool), run_name='__main__')
 
     return run
+
+
+@pytest.fixture
+def autocast():
+    """Autocast on the CPU, as ``autocast(dtype)``."""
+
+    def context(dtype):
+        try:
+            with torch.autocast('cpu', dtype):
+                pass
+        except RuntimeError as error:  # PyTorch 2.1 and float16
+            pytest.skip(str(error))
+        return torch.autocast('cpu', dtype)
+
+    return context
 
 
 @pytest.fixture(scope='session')

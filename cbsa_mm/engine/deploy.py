@@ -56,6 +56,8 @@ def reparameterize_file(cfg: Config, src: Path, dst: Path,
                         f'nothing was written. Does {src} hold finite, trained weights?')
     for part in parts:
         _find(cfg.model, part).deploy = True
+    for key in ('work_dir', 'launcher'):  # of this call, not of the config
+        cfg.pop(key, None)
     meta = dict(dataset_meta=meta, cfg=cfg.pretty_text)
     write_checkpoint(dst, dict(meta=meta, state_dict=model.state_dict()))
     if config:

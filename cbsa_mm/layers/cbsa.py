@@ -7,6 +7,11 @@ from torch import Tensor, nn
 
 from .linear import Linear
 
+if hasattr(torch.compiler, 'is_compiling'):
+    from torch.compiler import is_compiling
+else:  # PyTorch 2.1
+    from torch._dynamo import is_compiling
+
 
 class PooledRepresentatives(nn.Module):
     """The initial guess of the representatives: the token grid, average-pooled.
@@ -24,8 +29,10 @@ class PooledRepresentatives(nn.Module):
     def forward(self, w: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
         """Pools the projected tokens ``w`` (B, N, D) to representatives (B, m, D)."""
         g, (height, width), (batch, _, dims) = self.grid_size, grid, w.shape
-        make = pooling_matrix if _is_compiling() else _cached_pooling_matrix
-        over_rows, over_columns = (make(side, g, w.dtype, w.device) for side in grid)
+        # torch.compile makes the matrices part of its graph.
+        make = pooling_matrix if is_compiling() else _cached_pooling_matrix
+        over_rows = make(height, g, w.dtype, w.device)                    # (g, H)
+        over_columns = make(width, g, w.dtype, w.device)                  # (g, W)
         # Rows first, then columns, both as linear maps of the tokens where they lie in memory.
         r = w[:, grid_offset:grid_offset + height * width]
         r = r.reshape(batch, height, width * dims)                        # (B, H, W*D)
@@ -46,11 +53,6 @@ def pooling_matrix(length: int, size: int, dtype: torch.dtype, device: torch.dev
     first, end = bins * length // size, -(-(bins + 1) * length // size)
     inside = ((first <= values) & (values < end)).to(dtype)
     return inside / inside.sum(dim=1, keepdim=True)
-
-
-def _is_compiling() -> bool:
-    """Whether torch.compile is tracing, which does without the cache; PyTorch 2.1 can't tell."""
-    return hasattr(torch.compiler, 'is_compiling') and torch.compiler.is_compiling()
 
 
 @lru_cache(maxsize=256)

@@ -70,12 +70,12 @@ def test_channels_last_images(image):
 
 @pytest.mark.parametrize('deploy', [False, True])
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
-def test_mixed_precision(image, dtype, deploy):
+def test_mixed_precision(image, dtype, deploy, autocast):
     model = make()
     expected = model(image)[0]
     if deploy:
         model.switch_to_deploy()
-    with torch.autocast('cpu', dtype):
+    with autocast(dtype):
         out = model(image)[0].float()
     assert out.isfinite().all()
     assert relative_error(out, expected) < TOLERANCES[dtype]

@@ -128,10 +128,10 @@ def test_deploy_form_is_the_same_function():
 
 
 @pytest.mark.parametrize('dtype, tolerance', [(torch.bfloat16, 3e-2), (torch.float16, 3e-3)])
-def test_mixed_precision(dtype, tolerance):
+def test_mixed_precision(dtype, tolerance, autocast):
     head, features = make_head(), [torch.randn(2, 32, 9, 7)]
     expected = head(features)
-    with torch.autocast('cpu', dtype):
+    with autocast(dtype):
         masks = head(features).float()
     assert masks.isfinite().all()
     assert relative_error(masks, expected) < tolerance
