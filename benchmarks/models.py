@@ -84,7 +84,7 @@ class TSSA(nn.Module):
 
 
 def make_cbt(form: str, arch: str, size: int = 224, with_cp: bool = False) -> nn.Module:
-    """A CBT with seeded weights: 'plain', 'ours' or 'deploy'; or with another attention."""
+    """A CBT with seeded weights: 'plain', 'ours' or 'deploy'."""
     torch.manual_seed(0)
     model = CBT(arch, img_size=size, with_cp=with_cp)
     if form == 'plain':

@@ -10,13 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from cbsa_mm.backbones.cbt import ARCHS
+
 from .models import Inference, TrainingStep, make_backbone, make_cbt, make_decoder
 from .timing import interleave, peak_memory, ratio, summarize
 
 ROOT = Path(__file__).parents[1]
 FORMS = ('plain', 'ours', 'deploy')
 DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
-DECODERS = {'tiny': (192, 3), 'small': (384, 3), 'base': (768, 6), 'large': (1024, 9)}
+DECODER_LAYERS = {'tiny': 3, 'small': 3, 'base': 6, 'large': 9}
 ATTENTIONS = ('softmax', 'CBSA', 'MSSA', 'TSSA')
 SIDES = (224, 384, 512, 768, 1024, 1536)
 
@@ -67,7 +69,7 @@ def decoders(args: Namespace) -> dict:
     """Decoders on the features of a 512-pixel image, 150 classes."""
     results = {}
     for arch in args.archs:
-        d, num_layers = DECODERS[arch]
+        d, num_layers = ARCHS[arch]['embed_dims'], DECODER_LAYERS[arch]
         for batch in (1, 4):
             features = random_images(batch, 32, args.device, channels=d)
             cases = {kind: Inference(make_decoder(kind, d, num_layers), [features],
@@ -142,6 +144,23 @@ def gemm(args: Namespace) -> dict:
                for name, result in summarize(seconds).items()}
     share = ratio(seconds, 'matrix product', 'CBT-B') * flops['CBT-B'] / flops['matrix product']
     return results | dict(share=share)
+
+
+def profile(args: Namespace) -> dict:
+    """Shares of the CPU time by operation: a decoder for CBT-S on one image of 512 pixels."""
+    results = {}
+    for form in ('plain', 'deploy'):
+        run = Inference(make_decoder(form, 384, DECODER_LAYERS['small']),
+                        [random_images(1, 32, args.device, channels=384)], torch.float32,
+                        args.device)
+        run()
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiler:
+            for _ in range(args.repeats):
+                run()
+        times = {event.key: event.self_cpu_time_total for event in profiler.key_averages()}
+        results[form] = {name: times[name] / sum(times.values())
+                         for name in sorted(times, key=times.get, reverse=True)[:8]}
+    return results
 
 
 def runner(args: Namespace) -> dict:
@@ -225,4 +244,4 @@ def throughput(args: Namespace) -> dict | None:
 
 
 PARTS = dict(classifiers=classifiers, decoders=decoders, scaling=scaling, memory=memory, gemm=gemm,
-             runner=runner, throughput=throughput)
+             profile=profile, runner=runner, throughput=throughput)

@@ -8,6 +8,7 @@ TITLES = dict(
     scaling='Width 384, 12 layers, one image: growing resolution',
     memory='Peak memory of a CBT-S training step at 512 pixels',
     gemm='Share of the rate of a 2048 x 2048 matrix product',
+    profile='Where the decoder of S spends its time: one image of 512 pixels',
     runner="mmengine's Runner against the bare step, cbt-s_in1k, data in RAM",
     throughput='Images a second at 512 pixels, float16')
 
@@ -40,6 +41,9 @@ def _rows(part: str, results: dict) -> list[dict]:
                  'GFLOP/s': results[name]['rate'] / 1e9,
                  'share': results['share'] if name == 'CBT-B' else None}
                 for name in ('matrix product', 'CBT-B')]
+    if part == 'profile':
+        return [{'form': form, 'operation': name, 'share': share}
+                for form, shares in results.items() for name, share in shares.items()]
     if part == 'throughput':
         return [{'model': name, **rates} for name, rates in results.items()]
     return [

@@ -2,8 +2,9 @@
 
 Parts: classifiers (inference and training step, float32 and bfloat16), decoders at 512 pixels,
 scaling (with the side of the image, and peak memory), memory (of a training step), gemm (share of
-the machine's matrix product rate), runner (mmengine's loop against the bare step), throughput
-(images a second at 512 pixels; on a GPU only). The plain form computes what the released code does.
+the machine's matrix product rate), profile (where a decoder spends its time), runner (mmengine's
+loop against the bare step), throughput (images a second at 512 pixels; on a GPU only). The plain
+form computes what the released code does.
 """
 import argparse
 import json
@@ -18,9 +19,10 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]  # for benchmarks/, and its plain form
 
 from benchmarks.figures import plot  # noqa: E402
-from benchmarks.parts import DECODERS, PARTS, SIDES  # noqa: E402
+from benchmarks.parts import PARTS, SIDES  # noqa: E402
 from benchmarks.tables import show  # noqa: E402
 from benchmarks.timing import describe_machine  # noqa: E402
+from cbsa_mm.backbones.cbt import ARCHS  # noqa: E402
 from cbsa_mm.checkpoints import write_whole  # noqa: E402
 from cbsa_mm.engine import report_user_errors  # noqa: E402
 
@@ -30,7 +32,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--parts', nargs='+', choices=PARTS, default=list(PARTS), metavar='PART',
                         help='which parts to run; all by default')
-    parser.add_argument('--archs', nargs='+', choices=DECODERS, default=list(DECODERS),
+    parser.add_argument('--archs', nargs='+', choices=ARCHS, default=list(ARCHS),
                         metavar='ARCH', help='tiny, small, base, large; all by default')
     parser.add_argument('--sides', nargs='+', type=int, default=SIDES, metavar='PIXELS',
                         help='images of the part scaling; %(default)s by default')
