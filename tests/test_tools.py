@@ -169,8 +169,9 @@ def test_reparameterize_refuses(segmenter, run_tool, tmp_path):
 def test_get_flops_reproduces_the_published(run_tool):
     run_tool('get_flops', '--json', 'flops.json')
     classifiers, decoders = json.loads(Path('flops.json').read_text()).values()
-    for counts in classifiers.values():
-        assert abs(counts['counted the published way'] - counts['published']) < 0.051e9
+    for arch, counts in classifiers.items():
+        error = abs(counts['counted the published way'] - counts['published'])
+        assert error < (0.051e9 if arch == 'large' else 0.05e9)
         assert counts['ours, deploy'] < 0.75 * counts['plain']
     for counts in decoders.values():
         assert abs(counts['plain, without mask product'] - counts['published']) < 0.05e9
