@@ -140,8 +140,9 @@ class CBSA(nn.Module):
         """Broadcasts and maps back to width d: A (B, h, m, N) and C (B, h, m, p) to (B, N, d)."""
         (_, heads, m, p), n, d = c.shape, A.shape[-1], len(self.out_proj.weight)
         # With W_k, the rows of the output projection that belong to head k, this is
-        # sum_k (A_k^T C_k) W_k = sum_k A_k^T (C_k W_k). The cheaper order is taken.
-        if n * (m * p + p * d) <= n * m * d + m * p * d:
+        # sum_k (A_k^T C_k) W_k = sum_k A_k^T (C_k W_k). The second order is taken where it saves a
+        # tenth of the operations, as its large product differs between images: no linear layer.
+        if 0.9 * n * (m * p + p * d) <= n * m * d + m * p * d:
             y = A.mT @ c                                              # (B, h, N, p)
             return self.out_proj(y.transpose(1, 2).flatten(2))
         c = torch.einsum('bhmp,dhp->bhmd', c, self.out_proj.weight.unflatten(1, (heads, p)))
