@@ -7,7 +7,9 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from cbsa_mm.errors import UserError
-from cbsa_mm.layers import CBSA, ISTA, Block, ConvStem, resize_pos_embed
+from cbsa_mm.layers import ISTA, Block, ConvStem, LinearStem, PatchStem, resize_pos_embed
+
+from .attention import build_attention
 
 ARCHS = {
     'tiny': dict(embed_dims=192, num_layers=12, num_heads=3),
@@ -15,6 +17,7 @@ ARCHS = {
     'base': dict(embed_dims=768, num_layers=12, num_heads=12),
     'large': dict(embed_dims=1024, num_layers=24, num_heads=16),
 }
+STEMS = {'conv': ConvStem, 'linear': LinearStem, 'patch': PatchStem}
 OUT_TYPES = ('cls_token', 'featmap', 'raw')
 
 
@@ -23,7 +26,8 @@ class CBT(BaseModule):
     """Contract-and-Broadcast Transformer.
 
     A convolutional stem, a class token, position embeddings, and blocks of CBSA and ISTA. Images
-    may have any size: the position embeddings are interpolated to the grid at hand.
+    may have any size: the position embeddings are interpolated to the grid at hand. With another
+    attention or stem it is CRATE, ToST and others in the same setting.
 
     Args:
         arch: 'tiny', 'small', 'base' or 'large', or a dict with ``embed_dims``, ``num_layers``,
@@ -31,7 +35,10 @@ class CBT(BaseModule):
         img_size: Height and width, or side, of the images that the position embeddings are for.
         patch_size: Pixels per token and side, a power of two.
         in_channels: Channels of the image.
-        grid_size: Representatives per side; there are ``grid_size ** 2``.
+        attn_cfg: The attention of all layers, or a list with that of each: its type, 'CBSA', 'MSSA',
+            'TSSA', 'AgentAttention', 'MHSA' or one that is registered in mmengine's MODELS, and
+            its arguments, such as ``dict(type='CBSA', grid_size=8)``.
+        stem: 'conv', 'linear' as in CRATE, or 'patch' as in ViT.
         grid_offset: Index of the first token that is pooled to representatives: 0 as in the
             released classifiers (class token in, last patch out), 1 for exactly the patches.
         out_indices: Layers whose output is returned, in ascending order; negative ones are counted
@@ -51,13 +58,15 @@ class CBT(BaseModule):
     """
 
     num_extra_tokens = 1
+    norm_eps = 1e-5
 
     def __init__(self,
                  arch: str | dict = 'small',
                  img_size: int | Sequence[int] = 224,
                  patch_size: int = 16,
                  in_channels: int = 3,
-                 grid_size: int = 8,
+                 attn_cfg: dict | Sequence[dict] | None = None,
+                 stem: str = 'conv',
                  grid_offset: int = 0,
                  out_indices: int | Sequence[int] = -1,
                  out_type: str = 'cls_token',
@@ -71,8 +80,9 @@ class CBT(BaseModule):
         arch = _resolve_arch(arch)
         self.embed_dims = arch['embed_dims']
         self.num_layers = arch['num_layers']
-        if out_type not in OUT_TYPES:
-            raise ValueError(f'out_type must be one of {", ".join(OUT_TYPES)}, got {out_type!r}')
+        for name, choice, choices in (('out_type', out_type, OUT_TYPES), ('stem', stem, STEMS)):
+            if choice not in choices:
+                raise ValueError(f'{name} must be one of {", ".join(choices)}, got {choice!r}')
         if grid_offset not in (0, 1):
             raise ValueError(f'grid_offset must be 0 or 1, got {grid_offset}')
         if not -1 <= frozen_stages <= self.num_layers:
@@ -86,22 +96,31 @@ class CBT(BaseModule):
 
         height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
         self.grid = (-(-height // patch_size), -(-width // patch_size))
-        self.stem = ConvStem(in_channels, self.embed_dims, patch_size)
+        self.stem = STEMS[stem](in_channels, self.embed_dims, patch_size)
         self.cls_token = nn.Parameter(torch.randn(1, 1, self.embed_dims))
         self.pos_embed = nn.Parameter(
             torch.randn(1, self.num_extra_tokens + self.grid[0] * self.grid[1], self.embed_dims))
+        if attn_cfg is None or isinstance(attn_cfg, dict):
+            attn_cfg = [attn_cfg or dict(type='CBSA')] * self.num_layers
+        if len(attn_cfg) != self.num_layers:
+            raise ValueError(f'attn_cfg must be one dict, or one for each of the {self.num_layers} '
+                             f'layers, got {len(attn_cfg)}')
         drop_path_step = drop_path_rate / max(self.num_layers - 1, 1)
         self.layers = ModuleList(
             Block(
                 self.embed_dims,
-                CBSA(self.embed_dims, arch['num_heads'], arch.get('head_dims'), grid_size),
-                ISTA(self.embed_dims),
+                build_attention(cfg, self.embed_dims, arch['num_heads'], arch.get('head_dims')),
                 drop_path=i * drop_path_step,
-                with_cp=with_cp) for i in range(self.num_layers))
-        self.norm = nn.LayerNorm(self.embed_dims) if final_norm else nn.Identity()
+                with_cp=with_cp,
+                eps=self.norm_eps,
+                **self._make_feedforward()) for i, cfg in enumerate(attn_cfg))
+        self.norm = nn.LayerNorm(self.embed_dims, self.norm_eps) if final_norm else nn.Identity()
         self._freeze()
         if deploy:
             self.switch_to_deploy()
+
+    def _make_feedforward(self) -> dict[str, nn.Module]:
+        return dict(ista=ISTA(self.embed_dims))
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Encodes images.
@@ -145,7 +164,8 @@ class CBT(BaseModule):
 
         The outputs stay the same up to rounding; the parameters get other names and shapes.
         """
-        self.stem.switch_to_deploy()
+        if isinstance(self.stem, ConvStem):
+            self.stem.switch_to_deploy()
         for layer in self.layers:
             layer.switch_to_deploy()
         self._freeze()

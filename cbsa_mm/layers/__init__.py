@@ -1,9 +1,14 @@
-"""The mathematics of CBT in plain PyTorch."""
+"""The mathematics of CBT and its family in plain PyTorch."""
 from .block import Block
 from .cbsa import CBSA
 from .ista import ISTA
 from .linear import Linear
+from .mhsa import MHSA, AdaptedMHSA
 from .pos_embed import resize_pos_embed
-from .stem import ConvStem
+from .stem import ConvStem, LinearStem, PatchStem
+from .tssa import TSSA
 
-__all__ = ['CBSA', 'ISTA', 'Block', 'ConvStem', 'Linear', 'resize_pos_embed']
+__all__ = [
+    'CBSA', 'ISTA', 'MHSA', 'TSSA', 'AdaptedMHSA', 'Block', 'ConvStem', 'Linear', 'LinearStem',
+    'PatchStem', 'resize_pos_embed'
+]

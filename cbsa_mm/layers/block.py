@@ -9,28 +9,33 @@ from .linear import Linear
 
 
 class Block(nn.Module):
-    """x <- x + attn(LN x), then, in the classifier, x <- ISTA(LN x).
+    """x <- x + attn(LN x), then x <- ISTA(LN x), or in a ViT x <- x + MLP(LN x), or neither.
 
     Args:
         embed_dims: Width d of the tokens.
         attn: An attention layer called as ``attn(x, grid, grid_offset)``.
         ista: The sparsification step; the decoder's blocks have none.
-        drop_path: Probability with which a sample skips the attention.
+        mlp: A ViT's MLP; it has a skip connection around it, which ISTA has not.
+        drop_path: Probability with which a sample skips the attention, and the MLP.
         with_cp: Whether to recompute the block in the backward pass, which saves memory.
+        eps: Of the LayerNorms.
     """
 
     def __init__(self,
                  embed_dims: int,
                  attn: nn.Module,
                  ista: nn.Module | None = None,
+                 mlp: nn.Module | None = None,
                  drop_path: float = 0.,
-                 with_cp: bool = False) -> None:
+                 with_cp: bool = False,
+                 eps: float = 1e-5) -> None:
         super().__init__()
-        self.norm1 = nn.LayerNorm(embed_dims)
+        self.norm1 = nn.LayerNorm(embed_dims, eps)
         self.attn = attn
         self.drop_path = StochasticDepth(drop_path, mode='row')
-        self.norm2 = nn.LayerNorm(embed_dims) if ista is not None else None
+        self.norm2 = nn.LayerNorm(embed_dims, eps) if ista or mlp else None
         self.ista = ista
+        self.mlp = mlp
         self.with_cp = with_cp
 
     def forward(self, x: Tensor, grid: tuple[int, int], grid_offset: int = 0) -> Tensor:
@@ -41,13 +46,16 @@ class Block(nn.Module):
 
     def _forward(self, x: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
         x = x + self.drop_path(self.attn(self.norm1(x), grid, grid_offset))
-        return x if self.ista is None else self.ista(self.norm2(x))
+        if self.ista is not None:
+            return self.ista(self.norm2(x))
+        return x if self.mlp is None else x + self.drop_path(self.mlp(self.norm2(x)))
 
     def switch_to_deploy(self) -> None:
         """Folds what is constant at inference: norm1's affine into the attention's projection, and
-        ISTA into one matrix. norm2 keeps its affine, as ISTA takes its output as it is, too.
+        ISTA into one matrix. norm2 keeps its affine, as ISTA takes its output as it is, too, and so
+        does norm1 where the projection is the way back to width d, too.
         """
-        if isinstance(self.norm1, nn.LayerNorm):
+        if isinstance(self.norm1, nn.LayerNorm) and self.attn.out_proj is not None:
             self.attn.in_proj = _fold_affine(self.norm1, self.attn.in_proj)
             self.norm1 = Standardization(self.norm1)
         if self.ista is not None:

@@ -1,5 +1,6 @@
-"""The convolutional stem that turns an image into tokens."""
+"""Stems, which turn an image into a grid of tokens."""
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
@@ -51,3 +52,50 @@ class ConvStem(nn.Sequential):
                     conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps,
                     norm.weight, norm.bias)
                 self[i] = nn.Identity()
+
+
+class LinearStem(nn.Sequential):
+    """A linear map of each patch between two LayerNorms, as in CRATE (arXiv 2306.01129).
+
+    Args:
+        in_channels: Channels of the image.
+        embed_dims: Width d of the tokens.
+        patch_size: Height and width of a patch.
+    """
+
+    def __init__(self, in_channels: int, embed_dims: int, patch_size: int = 16) -> None:
+        patch_dims = in_channels * patch_size**2
+        super().__init__(
+            nn.LayerNorm(patch_dims), nn.Linear(patch_dims, embed_dims), nn.LayerNorm(embed_dims))
+        self.patch_size = patch_size
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Maps an image (B, C, H, W) to (B, d, ceil(H / patch_size), ceil(W / patch_size))."""
+        side = self.patch_size
+        x = pad_to_patches(image, side)
+        x = x.unflatten(3, (-1, side)).unflatten(2, (-1, side))           # (B, C, H', P, W', P)
+        x = x.permute(0, 2, 4, 3, 5, 1).flatten(3)                        # (B, H', W', P*P*C)
+        return super().forward(x).permute(0, 3, 1, 2)
+
+
+class PatchStem(nn.Conv2d):
+    """A linear map of each patch, as in ViT.
+
+    Args:
+        in_channels: Channels of the image.
+        embed_dims: Width d of the tokens.
+        patch_size: Height and width of a patch.
+    """
+
+    def __init__(self, in_channels: int, embed_dims: int, patch_size: int = 16) -> None:
+        super().__init__(in_channels, embed_dims, patch_size, stride=patch_size)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Maps an image (B, C, H, W) to (B, d, ceil(H / patch_size), ceil(W / patch_size))."""
+        return super().forward(pad_to_patches(image, self.stride[0]))
+
+
+def pad_to_patches(image: Tensor, patch_size: int) -> Tensor:
+    """Pads images (B, C, H, W) with zeros, at the bottom and on the right, to whole patches."""
+    height, width = image.shape[2:]
+    return F.pad(image, (0, -width % patch_size, 0, -height % patch_size))

@@ -1,0 +1,35 @@
+"""Attentions by name, for ``attn_cfg`` of backbones and heads."""
+from mmengine.registry import MODELS
+from torch import nn
+
+from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA
+
+for _attention in (CBSA, TSSA, MHSA, AdaptedMHSA):
+    MODELS.register_module(module=_attention)
+
+
+@MODELS.register_module()
+def MSSA(*args, **kwargs) -> CBSA:
+    """CRATE's attention among all tokens, softmax(W W^T / sqrt(p)) W, arXiv 2306.01129."""
+    return CBSA(*args, representatives='tokens', **kwargs)
+
+
+@MODELS.register_module()
+def AgentAttention(*args, **kwargs) -> CBSA:
+    """Pooled representatives that are not contracted, arXiv 2312.08874, with one projection."""
+    return CBSA(*args, contraction='none', **kwargs)
+
+
+def build_attention(cfg: dict, embed_dims: int, num_heads: int,
+                    head_dims: int | None = None) -> nn.Module:
+    """Builds the attention of one layer.
+
+    Args:
+        cfg: ``type`` and the arguments of its own, such as ``dict(type='CBSA', grid_size=8)``; any
+            module will do that is called as ``attn(x, grid, grid_offset)``.
+        embed_dims: Width d of the tokens.
+        num_heads: Number of heads.
+        head_dims: Width of a head; ``embed_dims // num_heads`` if not given.
+    """
+    sizes = dict(embed_dims=embed_dims, num_heads=num_heads, head_dims=head_dims)
+    return MODELS.build(sizes | cfg)

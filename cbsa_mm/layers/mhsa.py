@@ -1,0 +1,63 @@
+"""Multi-head softmax attention, and CBSA with the three projections of a pretrained one."""
+import torch.nn.functional as F
+from torch import Tensor
+
+from .cbsa import agent_attention, coefficients
+from .contraction import SoftmaxContraction
+from .heads import SubspaceAttention
+from .representatives import PooledRepresentatives
+
+
+class MHSA(SubspaceAttention):
+    """Multi-head self-attention as in ViT: softmax(Q K^T / sqrt(p)) V.
+
+    Args:
+        embed_dims: Width d of the tokens.
+        num_heads: Heads h.
+        head_dims: Width p of a head; ``embed_dims // num_heads`` if not given.
+    """
+
+    def __init__(self, embed_dims: int, num_heads: int, head_dims: int | None = None) -> None:
+        super().__init__(embed_dims, num_heads, head_dims, num_projections=3, bias=True)
+
+    def forward(self, x: Tensor, grid: tuple[int, int], grid_offset: int = 0) -> Tensor:
+        """Maps tokens (B, N, d) to their update (B, N, d); the grid does not matter."""
+        q, k, v = self.split_heads(self.in_proj(x)).chunk(3, dim=1)       # (B, h, N, p)
+        return self.merge_heads(self.attend(q, k, v, grid, grid_offset))
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int],
+               grid_offset: int) -> Tensor:
+        """Maps queries, keys and values (B, h, N, p) to (B, h, N, p)."""
+        return F.scaled_dot_product_attention(q, k, v)
+
+
+class AdaptedMHSA(MHSA):
+    """CBSA with the three projections of a pretrained MHSA (arXiv 2509.16875v3, figure 9).
+
+    Args:
+        embed_dims: Width d of the tokens.
+        num_heads: Heads h.
+        head_dims: Width p of a head; ``embed_dims // num_heads`` if not given.
+        grid_size: Representatives per side, pooled from the queries.
+        contraction: Whether the representatives are contracted. Without, as in the released code,
+            they attend to the tokens, and the tokens to them.
+    """
+
+    def __init__(self,
+                 embed_dims: int,
+                 num_heads: int,
+                 head_dims: int | None = None,
+                 grid_size: int = 8,
+                 contraction: bool = False) -> None:
+        super().__init__(embed_dims, num_heads, head_dims)
+        self.representatives = PooledRepresentatives(grid_size)
+        self.contraction = SoftmaxContraction() if contraction else None
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int],
+               grid_offset: int) -> Tensor:
+        """Maps queries, keys and values (B, h, N, p) to (B, h, N, p)."""
+        r = self.representatives(q, grid, grid_offset)                    # (B, h, m, p)
+        if self.contraction is None:
+            return agent_attention(q, k, v, r)
+        A = coefficients(r, k)
+        return A.mT @ self.contraction(r + A @ v)
