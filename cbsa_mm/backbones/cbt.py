@@ -77,7 +77,7 @@ class CBT(BaseModule):
                  deploy: bool = False,
                  init_cfg: dict | list | None = None) -> None:
         super().__init__(init_cfg)
-        arch = _resolve_arch(arch)
+        arch = resolve_arch(arch)
         self.embed_dims = arch['embed_dims']
         self.num_layers = arch['num_layers']
         for name, choice, choices in (('out_type', out_type, OUT_TYPES), ('stem', stem, STEMS)):
@@ -246,7 +246,7 @@ class CBT(BaseModule):
         return resize_pos_embed(pos_embed, (side, side), self.grid, self.num_extra_tokens)
 
 
-def _resolve_arch(arch: str | dict) -> dict:
+def resolve_arch(arch: str | dict) -> dict:
     """Looks up a named arch, or checks a dict."""
     required, optional = {'embed_dims', 'num_layers', 'num_heads'}, {'head_dims'}
     if isinstance(arch, dict):

@@ -2,12 +2,20 @@
 from .describe import describe
 from .families import Converted, Family, convert, identify, restore
 from .read import find_state_dict, read_checkpoint
-from .tables import CBT_CLASSIFIER, CBT_DECODER, CBT_SEGMENTER, MMPRETRAIN_VIT, MMSEG_VIT, Table
+from .tables import (
+    ADAPTED_VIT,
+    CBT_CLASSIFIER,
+    CBT_DECODER,
+    CBT_SEGMENTER,
+    MMPRETRAIN_VIT,
+    MMSEG_VIT,
+    Table,
+)
 from .variant import check_variant, read_variant
 from .write import write_checkpoint, write_whole
 
 __all__ = [
-    'CBT_CLASSIFIER', 'CBT_DECODER', 'CBT_SEGMENTER', 'Converted', 'Family', 'MMPRETRAIN_VIT',
-    'MMSEG_VIT', 'Table', 'check_variant', 'convert', 'describe', 'find_state_dict', 'identify',
+    'ADAPTED_VIT', 'CBT_CLASSIFIER', 'CBT_DECODER', 'CBT_SEGMENTER', 'Converted', 'Family',
+    'MMPRETRAIN_VIT', 'MMSEG_VIT', 'Table', 'check_variant', 'convert', 'describe', 'find_state_dict', 'identify',
     'read_checkpoint', 'read_variant', 'restore', 'write_checkpoint', 'write_whole'
 ]

@@ -199,33 +199,39 @@ CBT_CLASSIFIER = Table([
 ])
 
 
-def _vit(qkv: str, proj: str, distilled: bool = False) -> Table:
-    """A ViT by timm's names; ``qkv`` and ``proj`` are what the library at hand calls these."""
-    released, ours = 'blocks.{num_layers}', 'layers.{num_layers}'
+def _vit(ours: dict[str, str], distilled: bool = False) -> Table:
+    """A ViT by timm's names; ``ours`` are those of the library at hand for its parts."""
+    released, layer = 'blocks.{num_layers}', 'layers.{num_layers}'
     tokens = ['cls_token', 'dist_token'] if distilled else ['cls_token']
     heads = ['head', 'head_dist'] if distilled else ['head']
     return Table([
         *[(token, token, '1 1 embed_dims') for token in tokens],
         ('pos_embed', 'pos_embed', '1 num_tokens embed_dims'),
-        ('patch_embed.proj.weight', 'patch_embed.projection.weight',
+        ('patch_embed.proj.weight', f'{ours["stem"]}.weight',
          'embed_dims in_channels patch_size patch_size'),
-        ('patch_embed.proj.bias', 'patch_embed.projection.bias', 'embed_dims'),
-        *_norm(f'{released}.norm1', f'{ours}.ln1'),
-        (f'{released}.attn.qkv.weight', f'{ours}.attn.{qkv}weight', '3*embed_dims embed_dims'),
-        (f'{released}.attn.qkv.bias', f'{ours}.attn.{qkv}bias', '3*embed_dims'),
-        *_linear(f'{released}.attn.proj', f'{ours}.attn.{proj}', 'embed_dims embed_dims'),
-        *_norm(f'{released}.norm2', f'{ours}.ln2'),
-        *_linear(f'{released}.mlp.fc1', f'{ours}.ffn.layers.0.0', 'mlp_dims embed_dims'),
-        *_linear(f'{released}.mlp.fc2', f'{ours}.ffn.layers.1', 'embed_dims mlp_dims'),
-        *_norm('norm', 'ln1'),
+        ('patch_embed.proj.bias', f'{ours["stem"]}.bias', 'embed_dims'),
+        *_norm(f'{released}.norm1', f'{layer}.{ours["norm1"]}'),
+        (f'{released}.attn.qkv.weight', f'{layer}.attn.{ours["qkv"]}weight',
+         '3*embed_dims embed_dims'),
+        (f'{released}.attn.qkv.bias', f'{layer}.attn.{ours["qkv"]}bias', '3*embed_dims'),
+        *_linear(f'{released}.attn.proj', f'{layer}.attn.{ours["proj"]}', 'embed_dims embed_dims'),
+        *_norm(f'{released}.norm2', f'{layer}.{ours["norm2"]}'),
+        *_linear(f'{released}.mlp.fc1', f'{layer}.{ours["fc1"]}', 'mlp_dims embed_dims'),
+        *_linear(f'{released}.mlp.fc2', f'{layer}.{ours["fc2"]}', 'embed_dims mlp_dims'),
+        *_norm('norm', ours['norm']),
         *_linear('pre_logits.fc', None, 'embed_dims embed_dims'),
         *[row for head in heads for row in _linear(head, None, 'num_labels embed_dims')],
     ])
 
 
-MMSEG_VIT = _vit('attn.in_proj_', 'attn.out_proj')
-MMPRETRAIN_VIT = _vit('qkv.', 'proj')
-MMPRETRAIN_DISTILLED_VIT = _vit('qkv.', 'proj', distilled=True)
+_MMLAB = dict(stem='patch_embed.projection', norm1='ln1', norm2='ln2', fc1='ffn.layers.0.0',
+              fc2='ffn.layers.1', norm='ln1')
+_MMPRETRAIN = _MMLAB | dict(qkv='qkv.', proj='proj')
+MMSEG_VIT = _vit(_MMLAB | dict(qkv='attn.in_proj_', proj='attn.out_proj'))
+MMPRETRAIN_VIT = _vit(_MMPRETRAIN)
+MMPRETRAIN_DISTILLED_VIT = _vit(_MMPRETRAIN, distilled=True)
+ADAPTED_VIT = _vit(dict(stem='stem', norm1='norm1', qkv='in_proj.', proj='out_proj', norm2='norm2',
+                        fc1='mlp.0', fc2='mlp.2', norm='norm'))
 
 _LAYER = ('net.layers.{decoder_num_layers}', 'layers.{decoder_num_layers}')
 CBT_DECODER = Table([

@@ -82,9 +82,11 @@ def check_pretrained(model: nn.Module) -> None:
 def _check_fit(part: nn.Module, name: str, init_cfg: dict) -> None:
     checkpoint = CheckpointLoader.load_checkpoint(init_cfg['checkpoint'], map_location='cpu')
     prefix = init_cfg['prefix'].rstrip('.') + '.' if init_cfg.get('prefix') else ''
-    shapes = {prefix + k: v.shape for k, v in part.state_dict().items()}
+    own_name = getattr(part, 'own_name', str)  # of the parts that take other libraries' names
+    shapes = {k: v.shape for k, v in part.state_dict().items()}
     state_dict = checkpoint.get('state_dict', checkpoint)
-    given = {k: getattr(v, 'shape', ()) for k, v in state_dict.items()}
+    given = {own_name(k.removeprefix(prefix)): getattr(v, 'shape', ())
+             for k, v in state_dict.items() if k.startswith(prefix)}
     wrong = [k for k, shape in shapes.items()
              if k not in given or given[k][-1:] != shape[-1:]
              or given[k] != shape and not k.endswith('pos_embed')]
@@ -98,8 +100,9 @@ def _check_fit(part: nn.Module, name: str, init_cfg: dict) -> None:
 
 def _advise_deploy(model: nn.Module, state_dict: dict) -> str | None:
     """What to do if one of checkpoint and model is in deploy form; None if both or none are."""
-    # In that form alone, CBSA's first projection has a bias: the LayerNorm's, folded.
-    given, built = (any(name.endswith('attn.in_proj.bias') for name in names)
+    # In that form alone, the LayerNorm before an attention has no affine of its own.
+    given, built = (any('.attn.in_proj.' in name for name in names)
+                    and not any(name.endswith('.norm1.weight') for name in names)
                     for names in (state_dict, model.state_dict()))
     if given and not built:
         return ('The checkpoint is in deploy form: set deploy=True in the config for the parts '

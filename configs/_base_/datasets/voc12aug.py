@@ -1,0 +1,64 @@
+# PASCAL VOC 2012 with 20 classes and background, 512 x 512 crops; trained on its 1,464 images and
+# 9,118 of SBD.
+# Expected: data/VOCdevkit/VOC2012/{JPEGImages,SegmentationClass,SegmentationClassAug} and
+# ImageSets/Segmentation/{train,aug,val}.txt there; SegmentationClassAug and aug.txt are made by
+# mmseg's converter.
+crop_size = (512, 512)
+scale = (2048, 512)
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='CheckSegLabels', num_classes=21),
+    dict(type='RandomResize', scale=scale, ratio_range=(0.5, 2.0), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=scale, keep_ratio=True),
+    dict(type='LoadAnnotations'),
+    dict(type='CheckSegLabels', num_classes=21),
+    dict(type='PackSegInputs'),
+]
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='TestTimeAug', transforms=[
+        [dict(type='Resize', scale=(int(r * 2048), int(r * 512)), keep_ratio=True)
+         for r in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)],
+        [dict(type='RandomFlip', prob=0., direction='horizontal'),
+         dict(type='RandomFlip', prob=1., direction='horizontal')],
+        [dict(type='LoadAnnotations')],
+        [dict(type='CheckSegLabels', num_classes=21)],
+        [dict(type='PackSegInputs')],
+    ])
+]
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),  # whole epochs, the last batch filled up
+    dataset=dict(type='ConcatDataset', datasets=[
+        dict(
+            type='PascalVOCDataset',
+            data_root='data/VOCdevkit/VOC2012',
+            data_prefix=dict(img_path='JPEGImages', seg_map_path=f'SegmentationClass{suffix}'),
+            ann_file=f'ImageSets/Segmentation/{split}.txt',
+            pipeline=train_pipeline)
+        for split, suffix in (('train', ''), ('aug', 'Aug'))
+    ]))
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='PascalVOCDataset',
+        data_root='data/VOCdevkit/VOC2012',
+        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+        ann_file='ImageSets/Segmentation/val.txt',
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+test_evaluator = val_evaluator
