@@ -7,15 +7,22 @@ from .tables import (
     CBT_CLASSIFIER,
     CBT_DECODER,
     CBT_SEGMENTER,
+    CRATE_CLASSIFIER,
+    CRATE_STYLE_CLASSIFIER,
+    DEPICT_CA_DECODER,
+    DEPICT_SA_DECODER,
     MMPRETRAIN_VIT,
     MMSEG_VIT,
+    TOST_STYLE_CLASSIFIER,
     Table,
 )
 from .variant import check_variant, read_variant
 from .write import write_checkpoint, write_whole
 
 __all__ = [
-    'ADAPTED_VIT', 'CBT_CLASSIFIER', 'CBT_DECODER', 'CBT_SEGMENTER', 'Converted', 'Family',
-    'MMPRETRAIN_VIT', 'MMSEG_VIT', 'Table', 'check_variant', 'convert', 'describe', 'find_state_dict', 'identify',
-    'read_checkpoint', 'read_variant', 'restore', 'write_checkpoint', 'write_whole'
+    'ADAPTED_VIT', 'CBT_CLASSIFIER', 'CBT_DECODER', 'CBT_SEGMENTER', 'CRATE_CLASSIFIER',
+    'CRATE_STYLE_CLASSIFIER', 'Converted', 'DEPICT_CA_DECODER', 'DEPICT_SA_DECODER', 'Family',
+    'MMPRETRAIN_VIT', 'MMSEG_VIT', 'TOST_STYLE_CLASSIFIER', 'Table', 'check_variant', 'convert',
+    'describe', 'find_state_dict', 'identify', 'read_checkpoint', 'read_variant', 'restore',
+    'write_checkpoint', 'write_whole'
 ]

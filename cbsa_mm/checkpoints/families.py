@@ -11,10 +11,15 @@ from . import augreg
 from .tables import (
     CBT_CLASSIFIER,
     CBT_SEGMENTER,
+    CRATE_CLASSIFIER,
+    CRATE_STYLE_CLASSIFIER,
+    DEPICT_CA_SEGMENTER,
+    DEPICT_SA_SEGMENTER,
     DISTILLED_CBT_SEGMENTER,
     MMPRETRAIN_DISTILLED_VIT,
     MMPRETRAIN_VIT,
     MMSEG_VIT,
+    TOST_STYLE_CLASSIFIER,
     Table,
 )
 
@@ -27,7 +32,7 @@ class Family:
         title: What it is.
         marks: Names (with wildcards) that a file of this family has in the released layout.
         tables: Its mapping for each library, 'mmseg' or 'mmpretrain', that has the model; the
-            first is the default. Empty: the family is known, but has no model here yet.
+            first is the default. Empty: the family is known, but can't be converted.
         entry: The key under which a released file holds the state dict; None for the whole file.
     """
     title: str
@@ -47,9 +52,12 @@ _VIT = {'mmseg': MMSEG_VIT, 'mmpretrain': MMPRETRAIN_VIT}
 AUGREG_VIT = Family('ViT in the JAX layout', ('Transformer/encoderblock_*',), _VIT)
 FAMILIES = [  # the first whose marks are all there
     Family('hybrid CRATE+CBT classifier', (_QKV, _STEP)),
-    Family('ToST-style classifier', ('transformer.layers.*.0.fn.temp',)),
-    Family('CRATE-style classifier', ('to_patch_embedding.proj.*', _QKV)),
-    Family('CRATE classifier', ('to_patch_embedding.2.weight', _QKV)),
+    Family('ToST-style classifier', ('transformer.layers.*.0.fn.temp',),
+           {'mmpretrain': TOST_STYLE_CLASSIFIER}, 'state_dict'),
+    Family('CRATE-style classifier', ('to_patch_embedding.proj.*', _QKV),
+           {'mmpretrain': CRATE_STYLE_CLASSIFIER}, 'state_dict'),
+    Family('CRATE classifier', ('to_patch_embedding.2.weight', _QKV),
+           {'mmpretrain': CRATE_CLASSIFIER}, 'state_dict'),
     Family('CBT classifier', ('to_patch_embedding.proj.*', _STEP),
            {'mmpretrain': CBT_CLASSIFIER}, 'state_dict'),
     Family('CBT segmenter with a distilled encoder',
@@ -57,8 +65,10 @@ FAMILIES = [  # the first whose marks are all there
            {'mmseg': DISTILLED_CBT_SEGMENTER}, 'model'),
     Family('CBT segmenter', ('encoder.*', 'decoder.net.layers.*.fn.step_rep'),
            {'mmseg': CBT_SEGMENTER}, 'model'),
-    Family('DEPICT-CA segmenter', ('encoder.*', 'decoder.cnet.*')),
-    Family('DEPICT-SA segmenter', ('encoder.*', 'decoder.net.layers.*.fn.step_size')),
+    Family('DEPICT-CA segmenter', ('encoder.*', 'decoder.cnet.*'),
+           {'mmseg': DEPICT_CA_SEGMENTER}, 'model'),
+    Family('DEPICT-SA segmenter', ('encoder.*', 'decoder.net.layers.*.fn.step_size'),
+           {'mmseg': DEPICT_SA_SEGMENTER}, 'model'),
     Family('Segmenter with a mask transformer', ('encoder.*', 'decoder.blocks.*')),
     Family('Segmenter with a linear decoder', ('encoder.*', 'decoder.head.weight')),
     Family('distilled ViT', ('blocks.*.attn.qkv.weight', 'dist_token'),
@@ -116,7 +126,7 @@ def convert(state_dict: Mapping[str, Tensor], library: str | None = None) -> Con
     prefix, state_dict = _split_prefix(state_dict)
     family = identify(state_dict)
     if not family.tables:
-        raise UserError(f'this is a {family.title}, which this version of cbsa_mm has no model for')
+        raise UserError(f'this is a {family.title}, which cbsa_mm does not convert')
     library = library or next(iter(family.tables))
     if library not in family.tables:
         raise UserError(f'a {family.title} can be converted for {" or ".join(family.tables)}, not '

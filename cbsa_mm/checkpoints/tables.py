@@ -7,7 +7,7 @@ the numbers of layers, are read from the tensors at hand. A row without a name o
 that the released model holds but does not use.
 """
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -185,18 +185,46 @@ def _cbsa(released: str, ours: str, prefix: str = '') -> list[tuple]:
     ]
 
 
+def _mssa(released: str, ours: str, out: str) -> list[tuple]:
+    """CRATE's attention; ``out`` is what the released map back to width d is called."""
+    return [
+        (f'{released}.qkv.weight', f'{ours}.in_proj.weight', 'inner_dims embed_dims'),
+        *_linear(f'{released}.{out}', f'{ours}.out_proj', 'embed_dims inner_dims'),
+    ]
+
+
+def _tssa(released: str, ours: str) -> list[tuple]:
+    return [(f'{released}.temp', f'{ours}.temperature', 'num_heads 1'),
+            *_mssa(released, ours, 'to_out')]
+
+
+def _classifier(stem: list[tuple], attention: list[tuple]) -> Table:
+    """A classifier of CRATE's make, by its stem and the attention of its layers."""
+    released, ours = _LAYER
+    return Table([
+        ('cls_token', 'backbone.cls_token', '1 1 embed_dims'),
+        ('pos_embedding', 'backbone.pos_embed', '1 num_tokens embed_dims'),
+        *stem,
+        *_norm(f'{released}.0.norm', f'{ours}.norm1'),
+        *attention,
+        *_norm(f'{released}.1.norm', f'{ours}.norm2'),
+        (f'{released}.1.fn.weight', f'{ours}.ista.weight', 'embed_dims embed_dims'),
+        *_norm('mlp_head.0', 'backbone.norm'),
+        *_linear('mlp_head.1', 'head.fc', 'num_classes embed_dims'),
+    ])
+
+
 _LAYER = ('transformer.layers.{num_layers}', 'backbone.layers.{num_layers}')
-CBT_CLASSIFIER = Table([
-    ('cls_token', 'backbone.cls_token', '1 1 embed_dims'),
-    ('pos_embedding', 'backbone.pos_embed', '1 num_tokens embed_dims'),
-    *_stem(),
-    *_norm(f'{_LAYER[0]}.0.norm', f'{_LAYER[1]}.norm1'),
-    *_cbsa(f'{_LAYER[0]}.0.fn', f'{_LAYER[1]}.attn'),
-    *_norm(f'{_LAYER[0]}.1.norm', f'{_LAYER[1]}.norm2'),
-    (f'{_LAYER[0]}.1.fn.weight', f'{_LAYER[1]}.ista.weight', 'embed_dims embed_dims'),
-    *_norm('mlp_head.0', 'backbone.norm'),
-    *_linear('mlp_head.1', 'head.fc', 'num_classes embed_dims'),
-])
+_ATTENTION = (f'{_LAYER[0]}.0.fn', f'{_LAYER[1]}.attn')
+_LINEAR_STEM = [
+    *_norm('to_patch_embedding.1', 'backbone.stem.0', 'patch_dims'),
+    *_linear('to_patch_embedding.2', 'backbone.stem.1', 'embed_dims patch_dims'),
+    *_norm('to_patch_embedding.3', 'backbone.stem.2'),
+]
+CBT_CLASSIFIER = _classifier(_stem(), _cbsa(*_ATTENTION))
+CRATE_STYLE_CLASSIFIER = _classifier(_stem(), _mssa(*_ATTENTION, 'to_out'))
+CRATE_CLASSIFIER = _classifier(_LINEAR_STEM, _mssa(*_ATTENTION, 'to_out.0'))
+TOST_STYLE_CLASSIFIER = _classifier(_stem(), _tssa(*_ATTENTION))
 
 
 def _vit(ours: dict[str, str], distilled: bool = False) -> Table:
@@ -233,15 +261,45 @@ MMPRETRAIN_DISTILLED_VIT = _vit(_MMPRETRAIN, distilled=True)
 ADAPTED_VIT = _vit(dict(stem='stem', norm1='norm1', qkv='in_proj.', proj='out_proj', norm2='norm2',
                         fc1='mlp.0', fc2='mlp.2', norm='norm'))
 
-_LAYER = ('net.layers.{decoder_num_layers}', 'layers.{decoder_num_layers}')
-CBT_DECODER = Table([
-    ('cls_emb', 'class_embed', '1 num_classes embed_dims'),
-    *_norm(f'{_LAYER[0]}.norm', f'{_LAYER[1]}.norm1'),
-    *_cbsa(f'{_LAYER[0]}.fn', f'{_LAYER[1]}.attn', 'decoder_'),
-    *_norm('decoder_norm', 'norm'),
-    *_norm('mask_norm', 'mask_norm', 'num_classes'),
-])
-_DECODER = CBT_DECODER.within('decoder.', 'decode_head.')
-CBT_SEGMENTER = MMSEG_VIT.within('encoder.', 'backbone.') + _DECODER
+def _tied(released: str, ours: str, prefix: str) -> list[tuple]:
+    """MSSA whose map back to width d is the transposed projection."""
+    return [(f'{released}.proj', f'{ours}.in_proj.weight', f'{prefix}inner_dims embed_dims'),
+            (f'{released}.step_size', f'{ours}.step_x', '1')]
+
+
+def _decoder(layers: list[tuple], norm: str = 'decoder_norm') -> Table:
+    """A mask transformer by its layers, and the name of the LayerNorm after them."""
+    return Table([
+        ('cls_emb', 'class_embed', '1 num_classes embed_dims'),
+        *layers,
+        *_norm(norm, 'norm'),
+        *_norm('mask_norm', 'mask_norm', 'num_classes'),
+    ])
+
+
+def _decoder_layers(attention: Callable, net: str = 'net') -> list[tuple]:
+    released, ours = f'{net}.layers.{{decoder_num_layers}}', 'layers.{decoder_num_layers}'
+    return [*_norm(f'{released}.norm', f'{ours}.norm1'),
+            *attention(f'{released}.fn', f'{ours}.attn', 'decoder_')]
+
+
+_CROSS = 'cnet.layers.{decoder_num_cross_layers}'
+CBT_DECODER = _decoder(_decoder_layers(_cbsa))
+DEPICT_SA_DECODER = _decoder(_decoder_layers(_tied))
+DEPICT_CA_DECODER = _decoder([
+    *_decoder_layers(_tied, 'snet'),
+    *_norm(f'{_CROSS}.norm', 'cross_norms.{decoder_num_cross_layers}'),
+    *_tied(f'{_CROSS}.fn', 'cross_layers.{decoder_num_cross_layers}', 'decoder_cross_'),
+    *_norm('cnorm', 'class_norm'),
+], 'snorm')
+
+
+def _segmenter(decoder: Table, encoder: Table = MMSEG_VIT) -> Table:
+    return (encoder.within('encoder.', 'backbone.') + decoder.within('decoder.', 'decode_head.'))
+
+
+CBT_SEGMENTER = _segmenter(CBT_DECODER)
+DEPICT_SA_SEGMENTER = _segmenter(DEPICT_SA_DECODER)
+DEPICT_CA_SEGMENTER = _segmenter(DEPICT_CA_DECODER)
 # mmseg's ViT has no distillation token, mmpretrain's has.
-DISTILLED_CBT_SEGMENTER = MMPRETRAIN_DISTILLED_VIT.within('encoder.', 'backbone.') + _DECODER
+DISTILLED_CBT_SEGMENTER = _segmenter(CBT_DECODER, MMPRETRAIN_DISTILLED_VIT)

@@ -4,5 +4,6 @@ from cbsa_mm.require import require
 require('mmseg.models')
 
 from .cbt_mask_transformer_head import CBTMaskTransformerHead
+from .depict_heads import DEPICTCAHead, DEPICTSAHead
 
-__all__ = ['CBTMaskTransformerHead']
+__all__ = ['CBTMaskTransformerHead', 'DEPICTCAHead', 'DEPICTSAHead']

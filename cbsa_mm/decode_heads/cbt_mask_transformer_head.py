@@ -6,8 +6,9 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
+from cbsa_mm.backbones import build_attention
 from cbsa_mm.errors import UserError
-from cbsa_mm.layers import CBSA, Block
+from cbsa_mm.layers import Block, SubspaceAttention
 
 
 @MODELS.register_module()
@@ -22,7 +23,9 @@ class CBTMaskTransformerHead(BaseDecodeHead):
             9 for -L.
         num_heads: Subspaces h.
         head_dims: Width p of a subspace.
-        grid_size: Representatives per side, pooled from the patch tokens only.
+        attn_cfg: The attention and its arguments, as in :class:`cbsa_mm.backbones.CBT`;
+            ``dict(type='CBSA', grid_size=10)`` by default. Pooled representatives are of the patch
+            tokens only.
         with_cp: Whether to recompute the layers in the backward pass, which saves memory.
         deploy: Whether to build the form of :meth:`switch_to_deploy`, for weights in that form.
         kwargs: :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`'s arguments, such as
@@ -33,12 +36,14 @@ class CBTMaskTransformerHead(BaseDecodeHead):
             below 1, or if there are fewer than two output channels.
     """
 
+    default_attn_cfg = dict(type='CBSA', grid_size=10)
+
     def __init__(self,
                  in_channels: int,
                  num_layers: int = 3,
                  num_heads: int = 3,
                  head_dims: int = 100,
-                 grid_size: int = 10,
+                 attn_cfg: dict | None = None,
                  with_cp: bool = False,
                  deploy: bool = False,
                  **kwargs) -> None:
@@ -55,10 +60,11 @@ class CBTMaskTransformerHead(BaseDecodeHead):
                              'would be constant: for binary segmentation use num_classes=2 and '
                              'leave out_channels out')
         self.class_embed = nn.Parameter(torch.empty(1, self.out_channels, self.channels))
+        attn_cfg = attn_cfg or self.default_attn_cfg
         self.layers = ModuleList(
             Block(
                 self.channels,
-                CBSA(self.channels, num_heads, head_dims, grid_size),
+                build_attention(attn_cfg, self.channels, num_heads, head_dims),
                 with_cp=with_cp) for _ in range(num_layers))
         self.norm = nn.LayerNorm(self.channels)
         self.mask_norm = nn.LayerNorm(self.out_channels)
@@ -68,8 +74,10 @@ class CBTMaskTransformerHead(BaseDecodeHead):
 
     def _reset_parameters(self) -> None:
         nn.init.trunc_normal_(self.class_embed, std=0.02)
+        tied = {module.in_proj for module in self.modules()
+                if isinstance(module, SubspaceAttention) and module.out_proj is None}
         for module in self.modules():
-            if isinstance(module, nn.Linear):
+            if isinstance(module, nn.Linear) and module not in tied:
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
@@ -99,14 +107,18 @@ class CBTMaskTransformerHead(BaseDecodeHead):
             raise UserError(f'{type(self).__name__} with in_channels={self.in_channels} takes '
                              f'features of shape (B, {self.in_channels}, H, W), got '
                              f'{tuple(x.shape)}')
+        patches, classes = self._decode(x)
+        masks = F.normalize(patches, dim=-1) @ F.normalize(classes, dim=-1).mT
+        masks = self.mask_norm(masks)                                             # (B, H*W, K)
+        # Upsampling reads the masks one by one: several times faster where each is contiguous.
+        return masks.transpose(1, 2).unflatten(2, x.shape[2:]).contiguous()
+
+    def _decode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps features (B, d, H, W) to those of patches (B, H*W, d) and classes (B, K, d)."""
         grid = tuple(x.shape[2:])
         # Joining as the features lie, then transposing, is the faster order.
         x = torch.cat([x.flatten(2), self.class_embed.mT.expand(len(x), -1, -1)], dim=2)
         x = x.mT.contiguous()                                                     # (B, H*W+K, d)
         for layer in self.layers:
             x = layer(x, grid)
-        x = F.normalize(self.norm(x), dim=-1)
-        patches, classes = x.split([grid[0] * grid[1], self.out_channels], dim=1)
-        masks = self.mask_norm(patches @ classes.mT)                              # (B, H*W, K)
-        # Upsampling reads the masks one by one: several times faster where each is contiguous.
-        return masks.transpose(1, 2).unflatten(2, grid).contiguous()
+        return self.norm(x).split([grid[0] * grid[1], self.out_channels], dim=1)

@@ -1,6 +1,8 @@
 """The mathematics of CBT and its family in plain PyTorch."""
 from .block import Block
 from .cbsa import CBSA
+from .cross_mssa import CrossMSSA
+from .heads import SubspaceAttention
 from .ista import ISTA
 from .linear import Linear
 from .mhsa import MHSA, AdaptedMHSA
@@ -9,6 +11,6 @@ from .stem import ConvStem, LinearStem, PatchStem
 from .tssa import TSSA
 
 __all__ = [
-    'CBSA', 'ISTA', 'MHSA', 'TSSA', 'AdaptedMHSA', 'Block', 'ConvStem', 'Linear', 'LinearStem',
-    'PatchStem', 'resize_pos_embed'
+    'CBSA', 'ISTA', 'MHSA', 'TSSA', 'AdaptedMHSA', 'Block', 'ConvStem', 'CrossMSSA', 'Linear',
+    'LinearStem', 'PatchStem', 'SubspaceAttention', 'resize_pos_embed'
 ]
