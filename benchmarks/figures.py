@@ -1,4 +1,5 @@
 """Figures of what was measured."""
+import itertools
 from pathlib import Path
 
 import matplotlib
@@ -31,6 +32,26 @@ def plot(results: dict, folder: Path) -> list[Path]:
             files.append(folder / f'{part}.png')
             write_whole(files[-1], lambda file, figure=figure: figure.savefig(file, dpi=120))
     return files
+
+
+def plot_scores(results: dict, file: Path) -> None:
+    """Draws each config's scores, a point for a seed, against the time of its training step.
+
+    Args:
+        results: What ``tools/compare.py`` measured.
+        file: The picture.
+    """
+    matplotlib.use('agg')
+    figure = Figure((6, 3.6), layout='constrained')
+    axes = figure.subplots()
+    for (name, result), marker in zip(results.items(), itertools.cycle('os^Dv*Ph')):
+        axes.plot([result['median'] * 1e3] * len(result['scores']), result['scores'], marker,
+                  label=name, alpha=0.8)
+    axes.set_xlabel('training step, ms')
+    axes.set_ylabel('accuracy or mIoU, %')
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    write_whole(file, lambda path: figure.savefig(path, dpi=120))
 
 
 def _draw_classifiers(results: dict) -> Figure:

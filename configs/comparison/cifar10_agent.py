@@ -1,0 +1,4 @@
+# Agent attention in the setting of cifar10_cbsa.py.
+# python tools/train.py configs/comparison/cifar10_agent.py
+_base_ = './cifar10_cbsa.py'
+model = dict(backbone=dict(attn_cfg=dict(type='AgentAttention')))

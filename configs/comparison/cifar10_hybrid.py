@@ -1,0 +1,5 @@
+# CRATE+CBT in the setting of cifar10_cbsa.py: MSSA in the first half of the layers.
+# python tools/train.py configs/comparison/cifar10_hybrid.py
+_base_ = './cifar10_cbsa.py'
+mssa, cbsa = dict(type='MSSA'), dict(type='CBSA', grid_size=4)
+model = dict(backbone=dict(attn_cfg=[mssa] * 3 + [cbsa] * 3))
