@@ -10,7 +10,6 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from cbsa_mm.backbones import CBT
-from cbsa_mm.layers import Linear
 
 
 class PlainCBT(nn.Module):
@@ -39,50 +38,6 @@ class PlainDecoder(nn.Module):
                               attn.representatives.grid_size)
 
 
-class MSSA(nn.Module):
-    """CRATE's attention among all tokens, softmax(W W^T / sqrt(p)) W, by PyTorch's fused kernel.
-
-    Args:
-        embed_dims: Width d.
-        num_heads: Subspaces h.
-        head_dims: Width p of a subspace.
-        tied: Whether the map back to width d is the transposed projection and one scalar, as in
-            DEPICT's decoders.
-    """
-
-    def __init__(self, embed_dims: int, num_heads: int, head_dims: int, tied: bool = False) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.in_proj = Linear(embed_dims, num_heads * head_dims, bias=False)
-        self.out_proj = None if tied else Linear(num_heads * head_dims, embed_dims)
-        self.step = nn.Parameter(torch.ones(())) if tied else None
-
-    def forward(self, x: Tensor, grid: tuple[int, int], grid_offset: int = 0) -> Tensor:
-        w = oracle.split_heads(self.in_proj(x), self.num_heads)
-        y = F.scaled_dot_product_attention(w, w, w).transpose(1, 2).flatten(2)
-        return self.out_proj(y) if self.out_proj else self.step * y @ self.in_proj.weight
-
-
-class TSSA(nn.Module):
-    """ToST's attention, arXiv 2412.17810: tokens are scaled by their subspaces' second moments."""
-
-    def __init__(self, embed_dims: int, num_heads: int) -> None:
-        super().__init__()
-        self.num_heads = num_heads
-        self.in_proj = Linear(embed_dims, embed_dims, bias=False)
-        self.temperature = nn.Parameter(torch.ones(num_heads, 1))
-        self.out_proj = Linear(embed_dims, embed_dims)
-
-    def forward(self, x: Tensor, grid: tuple[int, int], grid_offset: int = 0) -> Tensor:
-        w = oracle.split_heads(self.in_proj(x), self.num_heads)                  # (B, h, n, p)
-        energy = F.normalize(w, dim=-2).square().sum(-1)                         # (B, h, n)
-        membership = (energy * self.temperature).softmax(dim=1)
-        weights = membership / (membership.sum(-1, keepdim=True) + 1e-8)
-        moments = weights.unsqueeze(-2) @ w.square()                             # (B, h, 1, p)
-        y = -w * membership.unsqueeze(-1) / (1 + moments)
-        return self.out_proj(y.transpose(1, 2).flatten(2))
-
-
 def make_cbt(form: str, arch: str, size: int = 224, with_cp: bool = False) -> nn.Module:
     """A CBT with seeded weights: 'plain', 'ours' or 'deploy'."""
     torch.manual_seed(0)
@@ -95,24 +50,18 @@ def make_cbt(form: str, arch: str, size: int = 224, with_cp: bool = False) -> nn
 
 
 def make_backbone(attention: str, size: int) -> nn.Module:
-    """A model of width 384, 12 layers and 6 heads with one of four attentions."""
+    """A model of width 384, 12 layers and 6 heads in deploy form, with one of four attentions."""
     if attention == 'softmax':
         from mmpretrain.models import VisionTransformer
         return VisionTransformer('deit-small', img_size=size)
-    model = make_cbt('ours', 'small', size)
-    for layer in model.layers:
-        if attention != 'CBSA':
-            layer.attn = MSSA(384, 6, 64) if attention == 'MSSA' else TSSA(384, 6)
-    if attention == 'CBSA':
-        model.switch_to_deploy()
-    return model
+    return CBT('small', img_size=size, attn_cfg=dict(type=attention), deploy=True)
 
 
 def make_decoder(kind: str, embed_dims: int, num_layers: int, num_classes: int = 150) -> nn.Module:
-    """A decoder: 'plain', 'ours', 'deploy', 'DEPICT' (its attention), or mmseg's 'Segmenter'."""
+    """A decoder: 'plain', 'ours', 'deploy', 'DEPICT' (-SA), or mmseg's 'Segmenter'."""
     from mmseg.models.decode_heads import SegmenterMaskTransformerHead
 
-    from cbsa_mm.decode_heads import CBTMaskTransformerHead
+    from cbsa_mm.decode_heads import CBTMaskTransformerHead, DEPICTSAHead
     torch.manual_seed(0)
     init_default_scope('mmseg')
     if kind == 'Segmenter':
@@ -123,14 +72,12 @@ def make_decoder(kind: str, embed_dims: int, num_layers: int, num_classes: int =
         head.init_weights()
         logging.disable(logging.NOTSET)
         return head
-    head = CBTMaskTransformerHead(embed_dims, num_layers=num_layers, num_classes=num_classes)
+    decoder = DEPICTSAHead if kind == 'DEPICT' else CBTMaskTransformerHead
+    head = decoder(embed_dims, num_layers=num_layers, num_classes=num_classes)
     if kind == 'plain':
         return PlainDecoder(head)
     if kind == 'deploy':
         head.switch_to_deploy()
-    if kind == 'DEPICT':
-        for layer in head.layers:
-            layer.attn = MSSA(embed_dims, 3, 100, tied=True)
     return head
 
 

@@ -66,6 +66,38 @@ def decoder(features: Tensor, weights: dict, num_heads: int, grid_size: int) -> 
     return masks.transpose(1, 2).reshape(batch, -1, height, width)
 
 
+def tied_mssa(queries: Tensor, x: Tensor, layer: dict, num_heads: int) -> Tensor:
+    """DEPICT's attention of queries (B, K, d) to tokens (B, N, d): s (softmax(Q W^T / ..) W) U."""
+    U = layer['in_proj.weight']
+    Q, W = (split_heads(F.linear(tokens, U), num_heads) for tokens in (queries, x))
+    Y, _ = attend(Q, W, W)
+    return layer['step_x'] * Y.permute(0, 2, 1, 3).reshape(*queries.shape[:2], -1) @ U
+
+
+def depict(features: Tensor, weights: dict, num_heads: int) -> Tensor:
+    """DEPICT's decoders, -CA with cross layers, on features (B, d, H, W): masks (B, K, H, W)."""
+    batch, _, height, width = features.shape
+    x, classes = features.flatten(2).transpose(1, 2), weights['class_embed'].expand(batch, -1, -1)
+    num_cross_layers = sum(k.startswith('cross_norms') for k in weights) // 2
+    if not num_cross_layers:
+        x = torch.cat([x, classes], dim=1)
+    for i in range(sum(k.startswith('layers') and k.endswith('step_x') for k in weights)):
+        layer = sub(weights, f'layers.{i}.')
+        y = layer_norm(x, layer, 'norm1')
+        x = x + tied_mssa(y, y, sub(layer, 'attn.'), num_heads)
+    x = layer_norm(x, weights, 'norm')
+    if num_cross_layers:
+        for i in range(num_cross_layers):
+            y = layer_norm(x, sub(weights, 'cross_norms.'), str(i))
+            classes = classes + tied_mssa(classes, y, sub(weights, f'cross_layers.{i}.'), num_heads)
+        classes = layer_norm(classes, weights, 'class_norm')
+    else:
+        x, classes = x[:, :height * width], x[:, height * width:]
+    x, classes = (t / t.norm(dim=-1, keepdim=True) for t in (x, classes))
+    masks = layer_norm(x @ classes.transpose(1, 2), weights, 'mask_norm')
+    return masks.transpose(1, 2).reshape(batch, -1, height, width)
+
+
 def stem(image: Tensor, weights: dict, training: bool) -> Tensor:
     """The convolutions, each with BatchNorm, GELU between them: (B, d, H, W)."""
     convs = sorted(int(name.split('.')[0]) for name in weights if weights[name].ndim == 4)

@@ -43,26 +43,6 @@ def test_profile(benchmark):
     assert 'aten::baddbmm' in shares['deploy'] and 'aten::baddbmm' not in shares['plain']
 
 
-def test_the_other_attentions_are_what_they_are_called():
-    import oracle
-    import torch
-
-    from benchmarks.models import MSSA, TSSA
-    x = torch.randn(2, 9, 12)
-    for tied in (False, True):
-        layer = MSSA(12, 3, 5, tied)
-        w = oracle.split_heads(layer.in_proj(x), 3)
-        y = oracle.attend(w, w, w)[0].transpose(1, 2).flatten(2)
-        expected = y @ layer.in_proj.weight if tied else layer.out_proj(y)
-        torch.testing.assert_close(layer(x, (3, 3)), expected)
-    # ToST's tokens have no order, and each subspace only shrinks and turns them round.
-    layer, order = TSSA(12, 3), torch.randperm(9)
-    torch.testing.assert_close(layer(x[:, order], (3, 3)), layer(x, (3, 3))[:, order])
-    layer.out_proj = torch.nn.Identity()
-    ratio = layer(x, (3, 3)) / layer.in_proj(x)
-    assert ratio.max() < 0 and ratio.min() > -1
-
-
 def test_scaling(benchmark):
     numbers = benchmark('scaling', '--sides', 160)['scaling']
     assert set(numbers['160']) == {'softmax', 'CBSA', 'MSSA', 'TSSA'}

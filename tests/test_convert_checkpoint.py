@@ -66,10 +66,13 @@ def build(config, checkpoint):
 
 @torch.no_grad()
 @pytest.mark.parametrize('prefix', ['', 'module.'])
-def test_golden_classifier(prefix, run_tool, tmp_path):
-    numbers, weights = released.read('cbt_classifier'), golden('cbt_classifier')
+@pytest.mark.parametrize('name', ['cbt_classifier', 'crate_style_classifier',
+                                  'tost_style_classifier', 'crate_original_classifier'])
+def test_golden_classifiers(name, prefix, run_tool, tmp_path):
+    numbers, weights = released.read(name), golden(name)
     save_classifier(tmp_path / 'x.pth.tar', weights, prefix)
-    run_tool('convert_checkpoint', 'x.pth.tar', 'cbt.pth', '--config', 'cbt.py')
+    heads = [] if name in ('cbt_classifier', 'tost_style_classifier') else ['--num-heads', 3]
+    run_tool('convert_checkpoint', 'x.pth.tar', 'cbt.pth', '--config', 'cbt.py', *heads)
     _, model = build('cbt.py', 'cbt.pth')
     features = model.extract_feat(numbers['input.image'])
     assert relative_error(model.head(features), numbers['output.logits']) < 1e-5
@@ -77,6 +80,21 @@ def test_golden_classifier(prefix, run_tool, tmp_path):
     run_tool('convert_checkpoint', 'cbt.pth', 'back.pth', '--to', 'official')
     back = torch.load('back.pth', weights_only=True)
     assert equal(back['state_dict'], {prefix + k: v for k, v in weights.items()})
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('kind', ['sa', 'ca'])
+def test_golden_depict_decoders(kind, run_tool, tmp_path):
+    numbers, encoder = released.read(f'depict_{kind}_decoder'), models.make_vit(32, 1, 257)
+    weights = {f'encoder.{k}': v for k, v in encoder.items()} | {
+        f'decoder.{k}': v for k, v in released.pick(numbers, 'weight.').items()}
+    save_segmenter(tmp_path / 'checkpoint.pth', weights)
+    run_tool('convert_checkpoint', 'checkpoint.pth', 'depict.pth', '--config', 'depict.py',
+             '--num-heads', 2)
+    _, model = build('depict.py', 'depict.pth')
+    features = numbers['input.tokens'].mT.unflatten(2, (16, 16))
+    masks = model.decode_head([features])
+    assert relative_error(masks, numbers['output.masks']) < 1e-5
 
 
 @torch.no_grad()

@@ -56,7 +56,8 @@ def main() -> None:
         table.add_column(column, justify='left' if column == 'config' else 'right')
     for name, result in results.items():
         table.add_row(
-            name, f'{result["parameters"] / 1e6:.2f}', f'{result["mean"]:.1f} ± {result["std"]:.1f}',
+            name, f'{result["parameters"] / 1e6:.2f}',
+            f'{result["mean"]:.1f} ± {result["std"]:.1f}',
             f'{result["median"] * 1e3:.0f}', f'{1 / result["ratio"]:.2f}',
             f'{result["memory"] / 2**20:.0f}')
     console = Console()

@@ -35,8 +35,8 @@ class CBT(BaseModule):
         img_size: Height and width, or side, of the images that the position embeddings are for.
         patch_size: Pixels per token and side, a power of two.
         in_channels: Channels of the image.
-        attn_cfg: The attention of all layers, or a list with that of each: its type, 'CBSA', 'MSSA',
-            'TSSA', 'AgentAttention', 'MHSA' or one that is registered in mmengine's MODELS, and
+        attn_cfg: The attention of all layers, or a list with that of each: its type, 'CBSA',
+            'MSSA', 'TSSA', 'AgentAttention', 'MHSA' or another in mmengine's registry MODELS, and
             its arguments, such as ``dict(type='CBSA', grid_size=8)``.
         stem: 'conv', 'linear' as in CRATE, or 'patch' as in ViT.
         grid_offset: Index of the first token that is pooled to representatives: 0 as in the

@@ -1,4 +1,6 @@
 """What is known of a converted model beyond its tensors' sizes."""
+import math
+
 from cbsa_mm.errors import UserError
 
 from .families import Converted
@@ -7,6 +9,7 @@ IMAGENET_MEAN, IMAGENET_STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 HALF = [127.5, 127.5, 127.5]
 # The tensors of a ViT do not show its heads: these are the published models', by width.
 VIT_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
+DEPICT_HEADS = 3  # nor do those of DEPICT's decoders
 
 
 def describe(converted: Converted,
@@ -28,13 +31,17 @@ def describe(converted: Converted,
             the width of the attention.
     """
     sizes, net_kwargs = dict(converted.sizes), net_kwargs or {}
+    family = converted.family
     distilled = any(name.endswith('dist_token') for name in converted.state_dict)
+    if 'patch_dims' in sizes:
+        sizes['patch_size'] = math.isqrt(sizes.pop('patch_dims') // 3)
     sizes.setdefault('patch_size', 16)
     told = sizes.get('num_heads') or net_kwargs.get('n_heads')
     if told and num_heads and told != num_heads:
         raise UserError(f'num_heads is {told}, as the file tells, not {num_heads}')
     heads = told or num_heads or VIT_HEADS.get(sizes['embed_dims'])
-    facts = dict(num_heads=heads, distilled=distilled)
+    facts = dict(num_heads=heads, distilled=distilled, attn_cfg=family.attn_cfg, stem=family.stem,
+                 head=family.head)
     buffers = ('.running_mean', '.running_var', '.num_batches_tracked')
     facts['num_parameters'] = sum(
         tensor.numel() for name, tensor in converted.state_dict.items()
@@ -43,8 +50,15 @@ def describe(converted: Converted,
     if heads and inner % heads:
         raise UserError(f'{heads} heads do not divide a width of {inner}')
     facts['head_dims'] = heads and inner // heads
-    if 'decoder_inner_dims' in sizes:
-        facts['decoder_head_dims'] = sizes.pop('decoder_inner_dims') // sizes['decoder_num_heads']
+    if 'decoder_num_layers' in sizes:
+        decoder_heads = sizes.setdefault('decoder_num_heads', DEPICT_HEADS)
+        for part in ('decoder', 'decoder_cross'):
+            if f'{part}_inner_dims' in sizes:
+                inner = sizes.pop(f'{part}_inner_dims')
+                if inner % decoder_heads:
+                    raise UserError(f'{decoder_heads} heads do not divide the {inner} channels of '
+                                    'the decoder')
+                facts[f'{part}_head_dims'] = inner // decoder_heads
     num_patches = sizes.pop('num_tokens') - 1 - distilled
     side = round(num_patches**0.5)
     square = (side * sizes['patch_size'], ) * 2 if side**2 == num_patches else None

@@ -34,11 +34,17 @@ class Family:
         tables: Its mapping for each library, 'mmseg' or 'mmpretrain', that has the model; the
             first is the default. Empty: the family is known, but can't be converted.
         entry: The key under which a released file holds the state dict; None for the whole file.
+        attn_cfg: The attention of its backbone, if it is not CBT's own.
+        stem: The stem of its backbone, if it is not CBT's own.
+        head: The type of a segmenter's head.
     """
     title: str
     marks: tuple[str, ...]
     tables: dict[str, Table] = field(default_factory=dict)
     entry: str | None = None
+    attn_cfg: dict | None = None
+    stem: str | None = None
+    head: str = 'CBTMaskTransformerHead'
 
     @property
     def is_jax(self) -> bool:
@@ -53,11 +59,12 @@ AUGREG_VIT = Family('ViT in the JAX layout', ('Transformer/encoderblock_*',), _V
 FAMILIES = [  # the first whose marks are all there
     Family('hybrid CRATE+CBT classifier', (_QKV, _STEP)),
     Family('ToST-style classifier', ('transformer.layers.*.0.fn.temp',),
-           {'mmpretrain': TOST_STYLE_CLASSIFIER}, 'state_dict'),
+           {'mmpretrain': TOST_STYLE_CLASSIFIER}, 'state_dict', attn_cfg=dict(type='TSSA')),
     Family('CRATE-style classifier', ('to_patch_embedding.proj.*', _QKV),
-           {'mmpretrain': CRATE_STYLE_CLASSIFIER}, 'state_dict'),
+           {'mmpretrain': CRATE_STYLE_CLASSIFIER}, 'state_dict', attn_cfg=dict(type='MSSA')),
     Family('CRATE classifier', ('to_patch_embedding.2.weight', _QKV),
-           {'mmpretrain': CRATE_CLASSIFIER}, 'state_dict'),
+           {'mmpretrain': CRATE_CLASSIFIER}, 'state_dict', attn_cfg=dict(type='MSSA'),
+           stem='linear'),
     Family('CBT classifier', ('to_patch_embedding.proj.*', _STEP),
            {'mmpretrain': CBT_CLASSIFIER}, 'state_dict'),
     Family('CBT segmenter with a distilled encoder',
@@ -66,9 +73,9 @@ FAMILIES = [  # the first whose marks are all there
     Family('CBT segmenter', ('encoder.*', 'decoder.net.layers.*.fn.step_rep'),
            {'mmseg': CBT_SEGMENTER}, 'model'),
     Family('DEPICT-CA segmenter', ('encoder.*', 'decoder.cnet.*'),
-           {'mmseg': DEPICT_CA_SEGMENTER}, 'model'),
+           {'mmseg': DEPICT_CA_SEGMENTER}, 'model', head='DEPICTCAHead'),
     Family('DEPICT-SA segmenter', ('encoder.*', 'decoder.net.layers.*.fn.step_size'),
-           {'mmseg': DEPICT_SA_SEGMENTER}, 'model'),
+           {'mmseg': DEPICT_SA_SEGMENTER}, 'model', head='DEPICTSAHead'),
     Family('Segmenter with a mask transformer', ('encoder.*', 'decoder.blocks.*')),
     Family('Segmenter with a linear decoder', ('encoder.*', 'decoder.head.weight')),
     Family('distilled ViT', ('blocks.*.attn.qkv.weight', 'dist_token'),

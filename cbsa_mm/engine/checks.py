@@ -26,16 +26,21 @@ def check_data_folders(cfg: Config, loaders: tuple[str, ...]) -> None:
         UserError: If a folder is missing.
     """
     for loader in loaders:
-        key, dataset = f'{loader}.dataset', (cfg.get(loader) or {}).get('dataset', {})
-        while 'dataset' in dataset:  # RepeatDataset and the like
-            key, dataset = f'{key}.dataset', dataset['dataset']
-        root = dataset.get('data_root') or ''
-        prefixes = dataset.get('data_prefix', '')
-        for prefix in prefixes.values() if isinstance(prefixes, dict) else [prefixes]:
-            folder = osp.join(root, prefix)
-            if folder and '://' not in folder and not osp.isdir(folder):
-                raise UserError(f'{key}: there is no folder {folder}. Put or link the data set '
-                                f'there, or say where it is: --cfg-options {key}.data_root=FOLDER')
+        _check_folders(f'{loader}.dataset', (cfg.get(loader) or {}).get('dataset', {}))
+
+
+def _check_folders(key: str, dataset: dict) -> None:
+    if 'dataset' in dataset:  # RepeatDataset and the like
+        _check_folders(f'{key}.dataset', dataset['dataset'])
+    for i, part in enumerate(dataset.get('datasets', [])):  # ConcatDataset
+        _check_folders(f'{key}.datasets.{i}', part)
+    root = dataset.get('data_root') or ''
+    prefixes = dataset.get('data_prefix', '')
+    for prefix in prefixes.values() if isinstance(prefixes, dict) else [prefixes]:
+        folder = osp.join(root, prefix)
+        if folder and '://' not in folder and not osp.isdir(folder):
+            raise UserError(f'{key}: there is no folder {folder}. Put or link the data set '
+                            f'there, or say where it is: --cfg-options {key}.data_root=FOLDER')
 
 
 def load_strictly(model: nn.Module, checkpoint: dict) -> None:

@@ -95,10 +95,10 @@ def find_experiment(library: str, facts: dict, configs: Path) -> Experiment:
                             + ('give --num-heads, or ' if name == 'num_heads' else '')
                             + "put the segmenter's variant.yml beside SRC")
     wanted = _wanted(library, facts)
-    for path in sorted(configs.glob('cbt/*.py')):
+    for path in sorted(configs.glob('[!_]*/*.py')):
         cfg = Config.fromfile(path)
         if cfg.default_scope == library and not _difference(wanted, cfg):
-            return Experiment(configs, [f'cbt/{path.name}'])
+            return Experiment(configs, [f'{path.parent.name}/{path.name}'])
     kind = 'segmenter' if library == 'mmseg' else 'ViT' if 'mlp_dims' in facts else 'CBT'
     bases = [f'_base_/{base}.py' for base in BASES[kind]]
     changes = _difference(wanted, Experiment(configs, bases).cfg)
@@ -119,7 +119,7 @@ def _resizing(library: str, wanted: dict, facts: dict) -> str:
 
 
 def _wanted(library: str, facts: dict) -> dict:
-    """What a config must say of a model."""
+    """What a config must say of a model; None for what it must not say."""
     if 'mlp_dims' not in facts:
         return _cbt(facts)
     return _vit(facts) if library == 'mmpretrain' else _segmenter(facts)
@@ -143,7 +143,9 @@ def _cbt(facts: dict) -> dict:
         data_preprocessor=dict(num_classes=num_classes),
         model=dict(
             type='ImageClassifier',
-            backbone=dict(type='CBT', arch=arch, img_size=_side(facts), patch_size=16),
+            backbone=dict(
+                type='CBT', arch=arch, img_size=_side(facts), patch_size=facts['patch_size'],
+                attn_cfg=facts['attn_cfg'], stem=facts['stem']),
             head=dict(type='LinearClsHead', num_classes=num_classes,
                       in_channels=facts['embed_dims'])))
 
@@ -180,7 +182,7 @@ def _segmenter(facts: dict) -> dict:
             backbone['mlp_ratio'] = facts['mlp_dims'] / facts['embed_dims']
     # As in the released segmenter; both libraries' defaults differ.
     backbone |= dict(norm_cfg=dict(type='LN', eps=1e-5), interpolate_mode='bilinear')
-    head = dict(type='CBTMaskTransformerHead', in_channels=facts['embed_dims'])
+    head = dict(type=facts['head'], in_channels=facts['embed_dims'], attn_cfg=None)
     model = dict(type='EncoderDecoder', backbone=backbone, decode_head=head)
     if 'decoder_num_layers' in facts:
         height, width = facts['img_size']
@@ -188,6 +190,9 @@ def _segmenter(facts: dict) -> dict:
             backbone['img_size'] = (height, width)
         for name in ('num_layers', 'num_heads', 'head_dims'):
             head[name] = facts[f'decoder_{name}']
+        if 'decoder_num_cross_layers' in facts:
+            head['num_cross_layers'] = facts['decoder_num_cross_layers']
+            head['cross_head_dims'] = facts['decoder_cross_head_dims']
         head['num_classes'] = facts['num_classes']
         model['data_preprocessor'] = dict(
             size=(height, width), mean=facts['mean'], std=facts['std'])
@@ -217,9 +222,15 @@ def _difference(wanted: dict, given: dict) -> dict:
             if value != old:
                 changes[key] = value
         elif not isinstance(old, dict):
-            changes[key] = value
+            changes[key] = _said(value)
         elif 'type' in value and value['type'] != old.get('type'):
-            changes[key] = value | dict(_delete_=True)
+            changes[key] = _said(value) | dict(_delete_=True)
         elif change := _difference(value, old):
             changes[key] = change
     return changes
+
+
+def _said(wanted: dict) -> dict:
+    """A dict without what must not be said."""
+    return {key: _said(value) if isinstance(value, dict) else value
+            for key, value in wanted.items() if value is not None}

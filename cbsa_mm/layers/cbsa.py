@@ -155,6 +155,7 @@ class CBSA(SubspaceAttention):
         else:
             with torch.autocast(w.device.type, enabled=False):
                 w = at_least_float32(w)
+                r = r.to(w.dtype)
                 A = r @ w.mT                                          # W = A^T R, exactly
                 y = A.mT @ self.contraction(r, self.representatives.energies(A))
         return y if self.step_x is None else self.step_x * y

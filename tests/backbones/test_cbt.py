@@ -156,6 +156,9 @@ def test_layer_depth():
     (dict(out_indices=(0, 12)), 'out_indices must be indices of the 12 layers, got 12'),
     (dict(out_indices=(-1, 0)), 'out_indices must name layers in ascending order'),
     (dict(out_indices=()), 'out_indices must name layers in ascending order'),
+    (dict(stem='flat'), "stem must be one of conv, linear, patch, got 'flat'"),
+    (dict(attn_cfg=[dict(type='MSSA')] * 3), 'or one for each of the 12 layers, got 3'),
+    (dict(attn_cfg=dict(type='CBSA', output='x')), "output must be 'free' or 'tied', got 'x'"),
     (dict(grid_offset=2), 'grid_offset must be 0 or 1, got 2'),
     (dict(frozen_stages=13), 'frozen_stages must lie between -1 and the 12 layers, got 13'),
 ])

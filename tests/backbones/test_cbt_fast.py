@@ -6,6 +6,14 @@ import torch
 from cbsa_mm.backbones import CBT
 
 SMALL = dict(embed_dims=32, num_layers=2, num_heads=2)
+ATTENTIONS = [
+    dict(type='CBSA'), dict(type='MSSA'), dict(type='TSSA'), dict(type='AgentAttention'),
+    dict(type='MHSA'), dict(type='CBSA', output='tied'), dict(type='MSSA', output='tied'),
+    dict(type='CBSA', representatives='learnable', contraction='inverse', conv_size=3),
+    dict(type='CBSA', representatives='fixed', contraction='inverse'),
+    dict(type='CBSA', representatives='principal', contraction='inverse'),
+    [dict(type='MSSA'), dict(type='CBSA', grid_size=4)],
+]
 # Relative errors of the class token against float32 that mixed precision may cause. Seen: a third.
 TOLERANCES = {torch.bfloat16: 1e-2, torch.float16: 1.5e-3}
 
@@ -41,13 +49,15 @@ def test_equals_the_plain_form_with_gradients(image):
         assert relative_error(our_grad, their_grad) < 1e-4
 
 
-@pytest.mark.parametrize('size', [64, 96])
-def test_deploy_form_is_the_same_function(size):
-    model, image = make(), torch.randn(2, 3, size, size)
+@pytest.mark.parametrize('size, kwargs', [
+    (64, dict(stem='linear')), (96, dict(stem='patch')), (96, dict()),
+    *((64, dict(attn_cfg=attn_cfg)) for attn_cfg in ATTENTIONS)])
+def test_deploy_form_is_the_same_function(size, kwargs):
+    model, image = make(**kwargs), torch.randn(2, 3, size, size)
     expected = model(image)[0]
     model.switch_to_deploy()
     assert relative_error(model(image)[0], expected) < 1e-5
-    fresh = make(deploy=True)
+    fresh = make(deploy=True, **kwargs)
     fresh.load_state_dict(model.state_dict())
     assert torch.equal(fresh(image)[0], model(image)[0])
     model.switch_to_deploy()
@@ -90,10 +100,10 @@ def test_gradients_in_mixed_precision(image):
                for p in model.parameters())
 
 
-@pytest.mark.parametrize('offset', [0, 1])
-def test_compiles_without_graph_breaks(image, offset):
+@pytest.mark.parametrize('attn_cfg', ATTENTIONS)
+def test_compiles_without_graph_breaks(image, attn_cfg):
     torch.compiler.reset()
-    model = make(grid_offset=offset)
+    model = make(grid_offset=1, attn_cfg=attn_cfg)
     compiled = torch.compile(model, backend='aot_eager', fullgraph=True)
     torch.testing.assert_close(compiled(image)[0], model(image)[0], rtol=1e-4, atol=1e-4)
     compiled(image)[0].sum().backward()

@@ -53,6 +53,32 @@ def test_equals_the_equations(num_classes, grid):
     torch.testing.assert_close(head((features, )), theirs, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.parametrize('head, kwargs', [
+    (DEPICTSAHead, dict()), (DEPICTCAHead, dict(num_cross_layers=2, cross_head_dims=5))])
+@pytest.mark.parametrize('num_classes, grid', [(2, (5, 3)), (19, (8, 12))])
+def test_depict_equals_the_equations(head, kwargs, num_classes, grid):
+    torch.manual_seed(num_classes)
+    head = head(16, num_classes=num_classes, num_layers=2, num_heads=2, head_dims=6,
+                **kwargs).double()
+    for parameter in head.parameters():
+        torch.nn.init.normal_(parameter)
+    weights = dict(head.named_parameters())
+    features = torch.randn(2, 16, *grid, dtype=torch.double)
+    ours, theirs = head([features]), oracle.depict(features, weights, 2)
+    torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-10)
+    upstream = torch.randn_like(ours)
+    for our_grad, their_grad in zip(torch.autograd.grad(ours, weights.values(), upstream),
+                                    torch.autograd.grad(theirs, weights.values(), upstream)):
+        torch.testing.assert_close(our_grad, their_grad, rtol=1e-6, atol=1e-8)
+
+
+def test_tied_projections_start_as_in_depict():
+    head = DEPICTCAHead(400, num_classes=5)
+    for attn in (head.layers[0].attn, head.cross_layers[0]):
+        assert abs(attn.in_proj.weight.std().item() * 400**0.5 - 1) < 0.02
+    assert not DEPICTSAHead(16, num_classes=5).layers[0].attn.out_proj
+
+
 def samples(num_classes, size, ignore_from=None):
     labels = torch.randint(num_classes, (1, *size))
     if ignore_from is not None:
@@ -102,6 +128,7 @@ def test_checkpointing_changes_no_gradient():
     (dict(num_layers=0), 'num_layers must be at least 1, got 0'),
     (dict(num_classes=2, out_channels=1), 'for binary segmentation use num_classes=2'),
     (dict(head_dims=0), 'head_dims must be at least 1, got 0'),
+    (dict(attn_cfg=dict(type='CBSA', grid_size=0)), 'grid_size must be at least 1, got 0'),
 ])
 def test_refuses_bad_arguments(kwargs, message):
     with pytest.raises(ValueError, match=message):
@@ -114,24 +141,26 @@ def test_refuses_other_features(shape):
         CBTMaskTransformerHead(16, num_classes=5)([torch.randn(shape)])
 
 
-def make_head(**kwargs):
+def make_head(head=CBTMaskTransformerHead, **kwargs):
     """A head in evaluation mode whose normalisations do something."""
     torch.manual_seed(0)
-    head = CBTMaskTransformerHead(
-        32, num_classes=7, num_layers=2, head_dims=10,
-        attn_cfg=dict(type='CBSA', grid_size=4), **kwargs).eval()
+    head = head(32, num_classes=7, num_layers=2, head_dims=10, **kwargs).eval()
     for name, parameter in head.named_parameters():
         if 'norm' in name:
             torch.nn.init.uniform_(parameter, 0.5, 1.5)
     return head
 
 
-def test_deploy_form_is_the_same_function():
-    head, features = make_head(), [torch.randn(2, 32, 9, 7)]
+HEADS = [CBTMaskTransformerHead, DEPICTSAHead, DEPICTCAHead]
+
+
+@pytest.mark.parametrize('kind', HEADS)
+def test_deploy_form_is_the_same_function(kind):
+    head, features = make_head(kind), [torch.randn(2, 32, 9, 7)]
     expected = head(features)
     head.switch_to_deploy()
     assert relative_error(head(features), expected) < 1e-5
-    fresh = make_head(deploy=True)
+    fresh = make_head(kind, deploy=True)
     fresh.load_state_dict(head.state_dict())
     assert torch.equal(fresh(features), head(features))
 
@@ -146,8 +175,9 @@ def test_mixed_precision(dtype, tolerance, autocast):
     assert relative_error(masks, expected) < tolerance
 
 
-def test_compiles_without_graph_breaks():
+@pytest.mark.parametrize('kind', HEADS)
+def test_compiles_without_graph_breaks(kind):
     torch.compiler.reset()
-    head, features = make_head(), [torch.randn(2, 32, 9, 7)]
+    head, features = make_head(kind), [torch.randn(2, 32, 9, 7)]
     compiled = torch.compile(head, backend='aot_eager', fullgraph=True)
     torch.testing.assert_close(compiled(features), head(features), rtol=1e-4, atol=1e-4)

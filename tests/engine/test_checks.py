@@ -13,12 +13,16 @@ from cbsa_mm.engine import (
 from cbsa_mm.errors import UserError
 
 
-def test_missing_folder_is_named(tmp_path):
+@pytest.mark.parametrize('wrap, key', [
+    (lambda dataset: dict(type='RepeatDataset', dataset=dataset), 'dataset'),
+    (lambda dataset: dict(type='ConcatDataset', datasets=[dict(), dataset]), 'datasets.1'),
+])
+def test_missing_folder_is_named(wrap, key, tmp_path):
     (tmp_path / 'images').mkdir()
     dataset = dict(data_root=str(tmp_path), data_prefix=dict(img='images', labels='labels'))
-    cfg = Config(dict(train_dataloader=dict(dataset=dict(type='Repeat', dataset=dataset))))
-    with pytest.raises(UserError, match=rf'train_dataloader.dataset.dataset: there is no folder '
-                       rf'{tmp_path}/labels.*--cfg-options train_dataloader.dataset.dataset'):
+    cfg = Config(dict(train_dataloader=dict(dataset=wrap(dataset))))
+    with pytest.raises(UserError, match=rf'train_dataloader.dataset.{key}: there is no folder '
+                       rf'{tmp_path}/labels.*--cfg-options train_dataloader.dataset.{key}'):
         check_data_folders(cfg, ('train_dataloader', ))
     (tmp_path / 'labels').mkdir()
     check_data_folders(cfg, ('train_dataloader', ))

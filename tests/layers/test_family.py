@@ -1,0 +1,250 @@
+"""The choices of CBSA, against the formulas that they stand for (arXiv 2509.16875v3, 3.3)."""
+import oracle
+import pytest
+import released
+import torch
+import torch.nn.functional as F
+
+from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, CrossMSSA
+from cbsa_mm.layers.cbsa import REFUSALS
+
+CHOICES = [(representatives, contraction)
+           for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'fixed')
+           for contraction in ('softmax', 'inverse', 'none')
+           if (representatives, contraction) not in REFUSALS]
+GRID = (5, 4)
+
+
+def make(d=12, h=3, grid_size=2, seed=0, **kwargs):
+    torch.manual_seed(seed)
+    return CBSA(d, h, grid_size=grid_size, **kwargs).double()
+
+
+def tokens(d=12, batch=2, n=21, seed=1):
+    return torch.randn(batch, n, d, dtype=torch.double,
+                       generator=torch.Generator().manual_seed(seed), requires_grad=True)
+
+
+def assert_same(attn, x, expected):
+    """Outputs, and gradients of the tokens and all parameters."""
+    ours = attn(x, GRID)
+    torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-11)
+    upstream = torch.randn_like(ours)
+    inputs = [x, *attn.parameters()]
+    for our_grad, their_grad in zip(torch.autograd.grad(ours, inputs, upstream),
+                                    torch.autograd.grad(expected, inputs, upstream)):
+        torch.testing.assert_close(our_grad, their_grad, rtol=1e-7, atol=1e-9)
+
+
+def project_out(attn, y):
+    """Heads' results (B, h, N, p) back to width d, by the definition."""
+    y = y.permute(0, 2, 1, 3).reshape(y.shape[0], y.shape[2], -1)
+    if attn.out_proj is None:
+        return y @ attn.in_proj.weight
+    return F.linear(y, attn.out_proj.weight, attn.out_proj.bias)
+
+
+def project_in(attn, x):
+    return oracle.split_heads(F.linear(x, attn.in_proj.weight), attn.num_heads)
+
+
+@pytest.mark.parametrize('output', ['free', 'tied'])
+def test_all_tokens_are_mssa(output):
+    attn, x = make(representatives='tokens', output=output), tokens()
+    w = project_in(attn, x)
+    y, _ = oracle.attend(w, w, w)
+    step = 1 if output == 'free' else attn.step_x
+    assert_same(attn, x, step * project_out(attn, y))
+
+
+@pytest.mark.parametrize('eps', [0.1, 1., 3.])
+@pytest.mark.parametrize('n', [21, 20])
+def test_principal_directions_and_exact_inverse_are_the_spectrum_form(eps, n):
+    attn, x = make(representatives='principal', contraction='inverse', eps=eps), tokens(n=n)
+    w = project_in(attn, x)
+    left, singular, right = torch.linalg.svd(w, full_matrices=False)
+    shrunk = singular * eps**2 / (eps**2 + singular**2)               # eq. 12
+    assert_same(attn, x, project_out(attn, left * shrunk.unsqueeze(-2) @ right))
+
+
+def test_principal_directions_bear_repeated_tokens():
+    """There the singular vectors are not unique, and their derivatives infinite."""
+    attn = make(representatives='principal', contraction='inverse')
+    x = torch.ones(1, 21, 12, dtype=torch.double, requires_grad=True)
+    y = attn(x, GRID)
+    [grad] = torch.autograd.grad(y.square().sum(), x)
+    assert y.isfinite().all() and grad.isfinite().all()
+    w = project_in(attn, x)
+    identity = torch.eye(4, dtype=torch.double)
+    expected = w @ torch.linalg.inv(identity + w.mT @ w / 0.1**2)
+    torch.testing.assert_close(y, project_out(attn, expected))
+
+
+@pytest.mark.parametrize('eps', [0.1, 2.])
+def test_fixed_axes_are_channel_attention(eps):
+    attn, x = make(representatives='fixed', contraction='inverse', eps=eps), tokens()
+    w = project_in(attn, x)
+    energies = w.square().sum(dim=-2, keepdim=True)                   # eq. 13
+    assert_same(attn, x, project_out(attn, w * eps**2 / (eps**2 + energies)))
+
+
+@pytest.mark.parametrize('representatives', ['pooled', 'learnable'])
+def test_no_contraction_is_agent_attention(representatives):
+    attn, x = make(representatives=representatives, contraction='none'), tokens()
+    w = project_in(attn, x)
+    if representatives == 'pooled':
+        image = F.linear(x, attn.in_proj.weight)[:, :20].reshape(2, *GRID, 12).permute(0, 3, 1, 2)
+        agents = F.adaptive_avg_pool2d(image, 2).flatten(2).transpose(1, 2)
+        agents = oracle.split_heads(agents, 3)
+    else:
+        agents = attn.representatives.weight
+    values = torch.softmax(agents @ w.transpose(-1, -2) / 2, dim=-1) @ w
+    y = torch.softmax(w @ agents.transpose(-1, -2) / 2, dim=-1) @ values
+    assert_same(attn, x, project_out(attn, y))
+
+
+@pytest.mark.parametrize('grid_size', [1, 3])  # fewer and more representatives than p
+@pytest.mark.parametrize('representatives', ['pooled', 'learnable'])
+def test_exact_inverse(representatives, grid_size):
+    attn = make(representatives=representatives, contraction='inverse', grid_size=grid_size)
+    x = tokens()
+    w = project_in(attn, x)
+    R0 = attn.representatives(w, GRID, 0)
+    A = torch.softmax(R0 @ w.mT / 2, dim=-1)
+    R = R0 + attn.step_rep * (A @ w)
+    m = grid_size**2
+    matrix = torch.eye(m, dtype=torch.double) + 4 / (m * 0.1**2) * R @ R.mT  # eq. 7
+    C = torch.linalg.inv(matrix) @ R
+    assert_same(attn, x, project_out(attn, attn.step_x * (A.mT @ C)))
+
+
+def test_exact_inverse_of_all_tokens():
+    attn, x = make(representatives='tokens', contraction='inverse'), tokens()
+    w = project_in(attn, x)
+    matrix = torch.eye(21, dtype=torch.double) + 4 / (21 * 0.1**2) * w @ w.mT
+    assert_same(attn, x, project_out(attn, torch.linalg.inv(matrix) @ w))
+
+
+@pytest.mark.parametrize('n_extra', [1, 200])  # both orders of the broadcast
+def test_tied_output_is_the_transposed_projection(n_extra):
+    attn, x = make(output='tied', d=24), tokens(d=24, n=20 + n_extra)
+    free = make(d=24)
+    weight = attn.in_proj.weight
+    free.load_state_dict(dict(attn.state_dict()) | {
+        'out_proj.weight': weight.detach().mT, 'out_proj.bias': torch.zeros(24)})
+    torch.testing.assert_close(attn(x, GRID), free(x, GRID))
+    assert {name for name, _ in attn.named_parameters()} == {
+        'in_proj.weight', 'step_rep', 'step_x'}
+
+
+@pytest.mark.parametrize('offset', [0, 1])
+@pytest.mark.parametrize('representatives, contraction', CHOICES)
+def test_convolution_adds_the_neighbourhood(representatives, contraction, offset):
+    attn = make(representatives=representatives, contraction=contraction, conv_size=3)
+    plain = make(representatives=representatives, contraction=contraction)
+    plain.load_state_dict({k: v for k, v in attn.state_dict().items() if 'conv' not in k})
+    x = tokens()
+    w = F.linear(x, attn.in_proj.weight)
+    image = w[:, offset:offset + 20].mT.reshape(2, 12, *GRID)
+    local = F.conv2d(image, attn.conv.weight, attn.conv.bias, padding=1, groups=12)
+    local = F.pad(local.flatten(2).mT, (0, 0, offset, 1 - offset))
+    expected = plain(x, GRID, offset) + F.linear(local, attn.out_proj.weight)
+    torch.testing.assert_close(attn(x, GRID, offset), expected)
+
+
+@pytest.mark.parametrize('output', ['free', 'tied'])
+@pytest.mark.parametrize('representatives, contraction', CHOICES)
+def test_every_choice_trains(representatives, contraction, output):
+    attn = make(representatives=representatives, contraction=contraction, output=output,
+                conv_size=3)
+    x = tokens(n=20, batch=1)
+    assert torch.autograd.gradcheck(lambda x: attn(x, GRID), x)
+    attn(x, GRID).square().sum().backward()
+    for name, parameter in attn.named_parameters():
+        assert parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('representatives, contraction', CHOICES)
+def test_autocast_stays_close(representatives, contraction, dtype, autocast):
+    attn = make(representatives=representatives, contraction=contraction, eps=1.).float()
+    x = 30 * tokens(n=2000).float()  # sums of squares beyond float16
+    exact = attn(x, (40, 50))
+    with autocast(dtype):
+        rounded = attn(x, (40, 50))
+    assert rounded.isfinite().all()
+    assert (rounded - exact).norm() < 0.1 * exact.norm()
+
+
+@pytest.mark.parametrize('kwargs, message', [
+    (dict(representatives='random'), "representatives must be one of pooled, .* got 'random'"),
+    (dict(contraction='hard'), "contraction must be one of softmax, inverse, none, got 'hard'"),
+    (dict(output='open'), "output must be 'free' or 'tied', got 'open'"),
+    (dict(conv_size=2), 'conv_size must be odd, or 0 for none, got 2'),
+    (dict(eps=0.), 'eps must be positive, got 0'),
+] + [(dict(representatives=r, contraction=c), f'does not go with .*{reason}')
+     for (r, c), reason in REFUSALS.items()])
+def test_refuses_what_makes_no_sense(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        CBSA(12, 3, **kwargs)
+
+
+@pytest.mark.parametrize('h, n', [(1, 9), (3, 21)])
+def test_tssa(h, n):
+    torch.manual_seed(h)
+    attn, x = TSSA(12, h).double(), tokens(n=n)
+    torch.nn.init.normal_(attn.temperature)
+    w = project_in(attn, x)                                           # (B, h, N, p)
+    normed = w / w.norm(dim=-2, keepdim=True)
+    scores = (normed**2).sum(-1) * attn.temperature
+    membership = scores.exp() / scores.exp().sum(dim=1, keepdim=True)
+    share = membership / (membership.sum(dim=-1, keepdim=True) + 1e-8)
+    moments = torch.einsum('bhn,bhnp->bhp', share, w**2)
+    y = -torch.einsum('bhnp,bhn,bhp->bhnp', w, membership, 1 / (1 + moments))
+    torch.testing.assert_close(attn(x, (3, 3)), project_out(attn, y))
+
+
+def test_mhsa():
+    torch.manual_seed(0)
+    attn, x = MHSA(12, 3).double(), tokens()
+    theirs = torch.nn.MultiheadAttention(12, 3, batch_first=True).double()
+    theirs.load_state_dict(dict(
+        zip(('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias'),
+            (*attn.in_proj.state_dict().values(), *attn.out_proj.state_dict().values()))))
+    torch.testing.assert_close(attn(x, GRID), theirs(x, x, x)[0])
+
+
+def test_cross_mssa():
+    torch.manual_seed(0)
+    attn, queries, x = CrossMSSA(12, 3, 5).double(), tokens(n=7, seed=2), tokens()
+    y, _ = oracle.attend(project_in(attn, queries), project_in(attn, x), project_in(attn, x))
+    torch.testing.assert_close(attn(queries, x), attn.step_x * project_out(attn, y))
+
+
+def test_parity_with_the_released_adapted_attention():
+    golden = released.read('adapted_vit_attention')
+    attn = AdaptedMHSA(48, 3)
+    names = {'qkv.weight': 'in_proj.weight', 'qkv.bias': 'in_proj.bias',
+             'proj.weight': 'out_proj.weight', 'proj.bias': 'out_proj.bias'}
+    attn.load_state_dict({names[k]: v for k, v in released.pick(golden, 'weight.').items()})
+    x = golden['input.tokens'].requires_grad_()
+    y = attn(x, (14, 14))
+    assert (y - golden['output.tokens']).norm() < 1e-5 * golden['output.tokens'].norm()
+
+    (y * golden['input.upstream_grad']).sum().backward()
+    grads = released.pick(golden, 'grad.')
+    for name, theirs in [('input', x.grad), *((k, attn.get_parameter(names[k]).grad)
+                                              for k in names)]:
+        assert (theirs - grads[name]).norm() < 1e-4 * grads[name].norm(), name
+
+
+def test_adapted_attention_with_contraction():
+    torch.manual_seed(0)
+    attn, x = AdaptedMHSA(12, 3, grid_size=2, contraction=True).double(), tokens()
+    q, k, v = (oracle.split_heads(t, 3) for t in
+               F.linear(x, attn.in_proj.weight, attn.in_proj.bias).chunk(3, dim=-1))
+    image = q[:, :, 1:].transpose(-1, -2).reshape(2, 12, *GRID)
+    Q0 = F.adaptive_avg_pool2d(image, 2).reshape(2, 3, 4, 4).transpose(-1, -2)
+    extracted, A = oracle.attend(Q0, k, v)
+    C, _ = oracle.attend(Q0 + extracted, Q0 + extracted, Q0 + extracted)
+    torch.testing.assert_close(attn(x, GRID, 1), project_out(attn, A.mT @ C))
