@@ -71,6 +71,7 @@ def _train_all(configs: list[Path], seeds: list[int], options: dict,
 def _train(config: Path, options: dict, folder: Path) -> float:
     """Trains in a process of its own, unless it was done before; returns the last score."""
     result, log = folder / 'result.json', folder / 'output.log'
+    options = json.loads(json.dumps(options))  # as they are read back
     if result.exists():
         done = json.loads(result.read_text())
         if done['options'] != options:

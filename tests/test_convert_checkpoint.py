@@ -125,6 +125,25 @@ def test_golden_segmenter(run_tool, tmp_path):
     assert torch.equal(labels[clear], numbers['labels.single_scale'][clear])
 
 
+@torch.no_grad()
+def test_augreg_vit_becomes_an_adapted_one(run_tool, tmp_path):
+    np.savez(tmp_path / 'vit.npz', **{
+        k: v.numpy() for k, v in models.make_augreg(24, 2, 3, 10).items()})
+    run_tool('convert_checkpoint', 'vit.npz', 'vit.pth', '--to', 'mmpretrain')
+    init_default_scope('mmpretrain')
+    sizes = dict(embed_dims=24, num_layers=2, num_heads=3)
+    init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'vit.pth'))
+    image, outs = torch.randn(1, 3, 48, 48), []
+    for cfg in (dict(type='AdaptedViT', arch=sizes, adapted_layers=[]),
+                dict(type='VisionTransformer', arch=sizes | dict(feedforward_channels=96),
+                     patch_size=16)):
+        model = MODELS.build(dict(cfg, img_size=48, init_cfg=init_cfg))
+        model.init_weights()
+        model.eval()
+        outs += model(image)
+    torch.testing.assert_close(*outs)
+
+
 FULL = {'t': (192, 12, 3), 's': (384, 12, 6), 'b': (768, 12, 12), 'l': (1024, 24, 16)}
 
 

@@ -61,6 +61,7 @@ def main() -> None:
             f'{result["median"] * 1e3:.0f}', f'{1 / result["ratio"]:.2f}',
             f'{result["memory"] / 2**20:.0f}')
     console = Console()
+    console.width = max(console.width, 100)
     console.print(table)
     console.print(', '.join(f'{key} {value}' for key, value in machine.items()))
     if args.json:

@@ -1,0 +1,133 @@
+"""Recording what the layers of a model see, through forward hooks."""
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from cbsa_mm.layers import Block
+
+from .measures import coding_rate, sparsity
+from .trace import Trace, trace
+
+
+@dataclass
+class LayerRecord:
+    """What one layer saw in the last forward pass.
+
+    Attributes:
+        name: The attention's name in the model.
+        attn: The attention.
+        norm: The LayerNorm before it; None in foreign models.
+        x: The attention's input (B, N, d), after the LayerNorm.
+        grid: Height and width (H, W) of the image grid; None in foreign models.
+        grid_offset: Index of the first token that is taken for the grid.
+        before: The block's input (B, N, d); None in foreign models, and so are
+        update: the attention's output (B, N, d), and
+        sparse: the output of ISTA (B, N, d), where the block has one.
+    """
+    name: str
+    attn: nn.Module
+    norm: nn.Module | None = None
+    x: Tensor | None = None
+    grid: tuple[int, int] | None = None
+    grid_offset: int = 0
+    before: Tensor | None = None
+    update: Tensor | None = None
+    sparse: Tensor | None = None
+
+    @cached_property
+    def trace(self) -> Trace:
+        """The inside of the attention."""
+        return trace(self.attn, self.x, self.grid, self.grid_offset)
+
+    @torch.no_grad()
+    def coding_rates(self, normalize: bool = False) -> dict[str, Tensor]:
+        """Coding rates (B, ) in the layer's subspaces, where the layer has what they are of.
+
+        Args:
+            normalize: Whether tokens are brought to length one first.
+
+        Returns:
+            Of the tokens before and after the attention (projected behind its LayerNorm),
+            ``'tokens'`` and ``'tokens after'``; of the representatives before and after their
+            contraction, ``'representatives'`` and ``'representatives after'``.
+        """
+        values = {'tokens': self.trace.tokens}
+        if self.update is not None:
+            x = self.norm(self.before + self.update)
+            values['tokens after'] = trace(self.attn, x, self.grid, self.grid_offset).tokens
+        if self.trace.contracted is not None:
+            values['representatives'] = self.trace.representatives
+            values['representatives after'] = self.trace.contracted
+        return {name: coding_rate(z, normalize=normalize) for name, z in values.items()}
+
+    def sparsity(self) -> Tensor | None:
+        """The share of zeros (B, ) in the output of ISTA; None without one."""
+        return None if self.sparse is None else sparsity(self.sparse)
+
+
+class Recorder:
+    """Records the layers of a model while it is entered, and leaves what it computes unchanged.
+
+    ::
+
+        with Recorder(model) as recorder:
+            model(image)
+        A = recorder.layers[-1].trace.coefficients
+
+    Args:
+        model: A model with this package's layers, or one with mmpretrain's or timm's ViT.
+
+    Raises:
+        ValueError: If the model has no attention that can be recorded.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.layers, self._blocks = [], []
+        for name, module in model.named_modules():
+            if isinstance(module, Block):
+                self.layers.append(LayerRecord(f'{name}.attn', module.attn, module.norm1))
+                self._blocks.append(module)
+            elif hasattr(module, 'qkv') and hasattr(module, 'num_heads'):
+                self.layers.append(LayerRecord(name, module))
+                self._blocks.append(None)
+        if not self.layers:
+            raise ValueError(f'{type(model).__name__} has no attention that can be recorded')
+        self._handles = []
+
+    def __enter__(self) -> 'Recorder':
+        for record, block in zip(self.layers, self._blocks):
+            self._handles.append(record.attn.register_forward_pre_hook(_keep_input(record)))
+            if block is None:
+                continue
+            self._handles.append(block.register_forward_pre_hook(_keep(record, 'before')))
+            self._handles.append(record.attn.register_forward_hook(_keep(record, 'update')))
+            if block.ista is not None:
+                self._handles.append(block.ista.register_forward_hook(_keep(record, 'sparse')))
+        return self
+
+    def __exit__(self, *error) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+
+def _keep_input(record: LayerRecord) -> Callable:
+    def hook(module: nn.Module, args: tuple) -> None:
+        record.__dict__.pop('trace', None)  # of an earlier pass
+        record.x = args[0].detach()
+        if len(args) > 1:
+            record.grid, record.grid_offset = args[1], args[2] if len(args) > 2 else 0
+
+    return hook
+
+
+def _keep(record: LayerRecord, name: str) -> Callable:
+    """Keeps a module's first input (before it runs) or its output (after)."""
+
+    def hook(module: nn.Module, args: tuple, output: Tensor | None = None) -> None:
+        setattr(record, name, (args[0] if output is None else output).detach())
+
+    return hook

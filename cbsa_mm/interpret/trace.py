@@ -1,0 +1,102 @@
+"""What an attention does with its input: the quantities of the equations, computed once more."""
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from cbsa_mm.layers import CBSA, MHSA, SubspaceAttention
+from cbsa_mm.layers.cbsa import coefficients
+
+
+@dataclass
+class Trace:
+    """The inside of an attention for one input; None for what it does not have.
+
+    Attributes:
+        tokens: Projected tokens W (B, h, N, p); of attentions with three projections, the values.
+        coefficients: A (B, h, m, N), by which the representatives are made of the tokens.
+        representatives: R (B, h, m, p), extracted.
+        contracted: C (B, h, m, p), the representatives after contraction.
+        queries: What the attention's rows belong to (B, h, N, p), and
+        keys: what they are a softmax over (B, h, N or m, p), where it has rows by softmax.
+    """
+    tokens: Tensor
+    coefficients: Tensor | None = None
+    representatives: Tensor | None = None
+    contracted: Tensor | None = None
+    queries: Tensor | None = None
+    keys: Tensor | None = None
+
+    def rows(self, index: Tensor | slice = slice(None)) -> Tensor:
+        """Rows of the attention among all tokens: whom the tokens at ``index`` attend to.
+
+        For CBSA it is A^T A, whose rows are computed one by one; the N x N matrix is made only if
+        all rows are asked for.
+
+        Args:
+            index: Indices of tokens (n, ), or a slice; all by default.
+
+        Returns:
+            (B, h, n, N).
+
+        Raises:
+            ValueError: If the attention has no such matrix.
+        """
+        A = self.coefficients
+        if self.queries is None:
+            if A is None:
+                raise ValueError('this attention has no token-by-token matrix, as its tokens do '
+                                 'not attend to one another')
+            return A[..., index].mT @ A
+        weights = coefficients(self.queries[:, :, index], self.keys)
+        return weights if A is None else weights @ A
+
+
+@torch.no_grad()
+def trace(attn: nn.Module, x: Tensor, grid: tuple[int, int] | None = None,
+          grid_offset: int = 0) -> Trace:
+    """Computes what happens inside an attention.
+
+    Args:
+        attn: One of this package's attentions, or one of mmpretrain's or timm's ViT.
+        x: Its input, tokens (B, N, d) after the layer's LayerNorm.
+        grid: The image grid (H, W) within the tokens; foreign attentions need none.
+        grid_offset: Index of the grid's first token.
+
+    Raises:
+        ValueError: If the attention is of no known kind.
+    """
+    if isinstance(attn, MHSA):
+        q, k, v = attn.split_heads(attn.in_proj(x)).chunk(3, dim=1)
+        if not hasattr(attn, 'representatives'):
+            return Trace(v, queries=q, keys=k)
+        return _with_representatives(attn, q, k, v, grid, grid_offset)
+    if isinstance(attn, CBSA):
+        w = attn.split_heads(attn.in_proj(x))
+        return _with_representatives(attn, w, w, w, grid, grid_offset)
+    if isinstance(attn, SubspaceAttention):
+        return Trace(attn.split_heads(attn.in_proj(x)))
+    if hasattr(attn, 'qkv') and hasattr(attn, 'num_heads'):
+        qkv = attn.qkv(x).unflatten(2, (3, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.unbind(0)
+        q, k = (getattr(attn, f'{name}_norm', nn.Identity())(t) for name, t in (('q', q), ('k', k)))
+        return Trace(v, queries=q, keys=k)
+    raise ValueError(f"can't look into a {type(attn).__name__}")
+
+
+def _with_representatives(attn: nn.Module, q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int],
+                          grid_offset: int) -> Trace:
+    r = attn.representatives(q, grid, grid_offset)
+    if r.shape[2] == q.shape[2] and r is q:  # all tokens
+        return Trace(v, representatives=r, contracted=attn.contraction(r), queries=q, keys=k)
+    if hasattr(attn.representatives, 'energies'):  # directions or axes, with exact coefficients
+        r = r.expand(*v.shape[:2], -1, -1)
+        A = r @ v.mT
+        c = attn.contraction(r, attn.representatives.energies(A))
+        return Trace(v, None, r, c)
+    A = coefficients(r, k)
+    if attn.contraction is None:
+        return Trace(v, A, A @ v, None, queries=q, keys=r)
+    step = getattr(attn, 'step_rep', None)
+    r = r + (A @ v if step is None else step * (A @ v))
+    return Trace(v, A, r, attn.contraction(r))

@@ -1,0 +1,47 @@
+import pytest
+import released
+import torch
+
+from cbsa_mm.interpret import attention_rank, coding_rate, sparsity, subspace_overlap
+
+
+def test_coding_rate_of_the_released_code():
+    golden = released.read('coding_rate')
+    rates = coding_rate(golden['input.z'])
+    torch.testing.assert_close(rates.mean(), golden['output.mean'][0], rtol=1e-5, atol=0)
+    torch.testing.assert_close(rates.std(), golden['output.std'][0], rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize('n, p', [(40, 7), (5, 7)])
+@pytest.mark.parametrize('normalize', [False, True])
+def test_coding_rate_by_singular_values(n, p, normalize):
+    z = torch.randn(2, 3, n, p, dtype=torch.double)
+    rates = coding_rate(z, 0.5, normalize)
+    z = z / z.norm(dim=-1, keepdim=True) if normalize else z
+    singular = torch.linalg.svdvals(z)
+    expected = (1 + p / (n * 0.5) * singular**2).log().sum((1, 2)) / 2
+    torch.testing.assert_close(rates, expected)
+
+
+def test_coding_rate_knows_compression():
+    z = torch.randn(1, 1, 100, 8)
+    line = z[..., :1] * torch.nn.functional.normalize(torch.randn(8), dim=0)
+    assert coding_rate(line, normalize=True) < coding_rate(z, normalize=True) / 2
+
+
+def test_sparsity():
+    x = torch.ones(2, 3, 4)
+    x[1, 0, :3] = 0
+    assert sparsity(x).tolist() == [0, 0.25]
+
+
+def test_rank():
+    A = torch.randn(2, 3, 8, 5) @ torch.randn(5, 20)
+    assert attention_rank(A).tolist() == [[5] * 3] * 2
+
+
+def test_overlap():
+    basis = torch.linalg.qr(torch.randn(12, 12)).Q
+    weight = torch.cat([basis[:4], 2 * basis[4:8], basis[2:6]])
+    expected = torch.tensor([[1, 0, .5], [0, 1, .5], [.5, .5, 1]])
+    torch.testing.assert_close(subspace_overlap(weight, 3), expected, atol=1e-5, rtol=0)

@@ -1,0 +1,150 @@
+import pytest
+import released
+import torch
+
+from cbsa_mm.backbones import CBT, AdaptedViT
+from cbsa_mm.checkpoints import CBT_CLASSIFIER, CRATE_STYLE_CLASSIFIER, Table
+from cbsa_mm.interpret import Recorder, coding_rate
+
+SMALL = dict(embed_dims=24, num_layers=2, num_heads=3)
+POOLED = [dict(type='CBSA', grid_size=2), dict(type='CBSA', grid_size=2, contraction='inverse'),
+          dict(type='CBSA', grid_size=2, representatives='learnable')]
+SOFTMAX = [dict(type='MSSA'), dict(type='MHSA'), dict(type='AgentAttention', grid_size=2),
+           dict(type='AdaptedMHSA', grid_size=2)]
+OTHERS = [dict(type='TSSA'), dict(type='CBSA', representatives='fixed', contraction='inverse'),
+          dict(type='CBSA', representatives='principal', contraction='inverse')]
+
+
+def make(attn_cfg, **kwargs):
+    torch.manual_seed(0)
+    return CBT(SMALL, img_size=64, attn_cfg=attn_cfg, out_type='raw', **kwargs).eval()
+
+
+@pytest.fixture
+def image():
+    return torch.randn(2, 3, 64, 80, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize('name, table, attn', [
+    ('cbt_classifier', CBT_CLASSIFIER, 'CBSA'),
+    ('crate_style_classifier', CRATE_STYLE_CLASSIFIER, 'MSSA')])
+def test_attention_of_the_released_classifiers(name: str, table: Table, attn: str):
+    golden = released.read(name)
+    weights = released.rename(released.pick(golden, 'weight.'), table)
+    arch = dict(embed_dims=48, num_layers=2, num_heads=3)
+    model = CBT(arch, attn_cfg=dict(type=attn)).eval()
+    model.load_state_dict(released.pick(weights, 'backbone.'))
+    with Recorder(model) as recorder:
+        model(golden['input.image'])
+    ours, theirs = recorder.layers[-1].trace.rows(), golden['output.attn_last']
+    assert (ours - theirs).norm() < 1e-5 * theirs.norm()
+
+
+@pytest.mark.parametrize('attn_cfg', POOLED + SOFTMAX + OTHERS)
+@pytest.mark.parametrize('deploy', [False, True])
+def test_leaves_the_model_as_it_is(image, attn_cfg, deploy):
+    model = make(attn_cfg, deploy=deploy)
+    expected = model(image)[0]
+    with Recorder(model) as recorder:
+        assert torch.equal(model(image)[0], expected)
+        assert all(rates.isfinite().all() for layer in recorder.layers
+                   for rates in layer.coding_rates().values())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+    assert torch.equal(model(image)[0], expected)
+
+
+@pytest.mark.parametrize('attn_cfg', POOLED)
+def test_coefficients_and_lazy_rows(image, attn_cfg):
+    model = make(attn_cfg, grid_offset=1)
+    with Recorder(model) as recorder:
+        model(image)
+    for layer in recorder.layers:
+        A = layer.trace.coefficients                                  # (B, h, m, N)
+        assert A.shape == (2, 3, 4 if 'learnable' in str(attn_cfg) else A.shape[2], 21)
+        torch.testing.assert_close(A.sum(-1), torch.ones(A.shape[:-1]))
+        index = torch.tensor([0, 7, 20])
+        torch.testing.assert_close(layer.trace.rows(index), (A.mT @ A)[:, :, index])
+
+
+@pytest.mark.parametrize('attn_cfg', SOFTMAX)
+def test_rows_of_softmax_attentions_sum_to_one(image, attn_cfg):
+    model = make(attn_cfg, grid_offset=1)
+    with Recorder(model) as recorder:
+        model(image)
+    trace = recorder.layers[0].trace
+    rows = trace.rows(slice(3, 5))
+    torch.testing.assert_close(rows.sum(-1), torch.ones(2, 3, 2))
+    torch.testing.assert_close(rows, trace.rows()[:, :, 3:5])
+    # With the values, they give what the attention does before its output map.
+    attn, x = recorder.layers[0].attn, recorder.layers[0].x
+    torch.testing.assert_close(attn.merge_heads(trace.rows() @ trace.tokens),
+                               attn(x, (4, 5), 1))
+
+
+@pytest.mark.parametrize('attn_cfg', OTHERS)
+def test_some_attentions_have_no_matrix(image, attn_cfg):
+    model = make(attn_cfg)
+    with Recorder(model) as recorder:
+        model(image)
+    with pytest.raises(ValueError, match='no token-by-token matrix'):
+        recorder.layers[0].trace.rows()
+
+
+def test_representatives_before_and_after_contraction(image):
+    model = make(POOLED[0], grid_offset=1)
+    kept = []
+    contraction = model.layers[1].attn.contraction
+    contraction.register_forward_hook(lambda module, args, out: kept.append((args[0], out)))
+    with Recorder(model) as recorder:
+        model(image)
+    layer = recorder.layers[1]
+    rates = layer.coding_rates()
+    for name, z in zip(('representatives', 'representatives after'), kept[0]):
+        torch.testing.assert_close(rates[name], coding_rate(z))
+    block, attn = model.layers[1], model.layers[1].attn
+    after = attn.split_heads(attn.in_proj(block.norm1(layer.before + layer.update)))
+    torch.testing.assert_close(rates['tokens after'], coding_rate(after))
+    assert torch.equal(layer.sparsity(), (layer.sparse == 0).float().mean((1, 2)))
+
+
+def test_records_the_last_pass(image):
+    model = make(POOLED[0])
+    with Recorder(model) as recorder:
+        model(image)
+        first = recorder.layers[0].trace.tokens
+        model(2 * image)
+    assert not torch.equal(recorder.layers[0].trace.tokens, first)
+
+
+def test_plain_vit_of_mmpretrain(image):
+    from mmpretrain.models import VisionTransformer
+    arch = SMALL | dict(feedforward_channels=96)
+    foreign = VisionTransformer(arch, img_size=(64, 80), patch_size=16, out_type='raw')
+    foreign.eval()
+    ours = AdaptedViT(SMALL, img_size=(64, 80), adapted_layers=[], out_type='raw').eval()
+    ours.load_state_dict(foreign.state_dict())
+    rows = []
+    for model in (foreign, ours):
+        with Recorder(model) as recorder:
+            model(image)
+        rows.append([layer.trace.rows() for layer in recorder.layers])
+    torch.testing.assert_close(*rows)
+
+
+def test_plain_vit_of_timm(image):
+    timm = pytest.importorskip('timm', reason='timm is not installed')
+    foreign = timm.create_model('vit_tiny_patch16_224', img_size=(64, 80), depth=2).eval()
+    arch = dict(embed_dims=192, num_layers=2, num_heads=3)
+    ours = AdaptedViT(arch, img_size=(64, 80), adapted_layers=[]).eval()
+    ours.load_state_dict(foreign.state_dict())
+    rows = []
+    for model in (foreign, ours):
+        with Recorder(model) as recorder:
+            model(image)
+        rows.append([layer.trace.rows() for layer in recorder.layers])
+    torch.testing.assert_close(*rows)
+
+
+def test_refuses_models_without_attention():
+    with pytest.raises(ValueError, match='Linear has no attention that can be recorded'):
+        Recorder(torch.nn.Linear(2, 2))

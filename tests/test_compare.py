@@ -1,0 +1,59 @@
+"""tools/compare.py on a few generated images."""
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+CONFIGS = Path(__file__).parents[1] / 'configs/comparison'
+OPTIONS = [
+    'model.backbone.arch.embed_dims=16', 'model.backbone.arch.num_heads=2',
+    'model.head.in_channels=16', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1',
+    'train_dataloader.batch_size=4', 'val_evaluator.topk=(1,)'
+]
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def compare(run_tool, tmp_path):
+    """Two configs on images of ten classes, as ``compare(*arguments)``; gives the numbers."""
+    rng = np.random.default_rng(0)
+    for split in ('train', 'test'):
+        for label in range(10):
+            folder = tmp_path / f'data/cifar10_folders/{split}/{label}'
+            folder.mkdir(parents=True)
+            image = rng.integers(256, size=(32, 32, 3), dtype=np.uint8)
+            Image.fromarray(image).save(folder / '0.png')
+
+    def run(*arguments):
+        run_tool('compare', CONFIGS / 'cifar10_cbsa.py', CONFIGS / 'cifar10_hybrid.py', '--repeats',
+                 3, '--json', 'numbers.json', '--plot', 'scores.png', '--cfg-options', *OPTIONS,
+                 *arguments)
+        return json.loads(Path('numbers.json').read_text())['results']
+
+    return run
+
+
+def test_compares_and_goes_on_where_it_was(compare, capsys):
+    first = compare('--seeds', '0')
+    assert list(first) == ['cifar10_cbsa', 'cifar10_hybrid']
+    for result in first.values():
+        assert result['scores'] == [result['mean']] and 0 <= result['mean'] <= 100
+        assert result['memory'] > 0 and result['low'] <= result['median'] <= result['high']
+    assert first['cifar10_cbsa']['parameters'] > first['cifar10_hybrid']['parameters']
+    assert 'cifar10_hybrid' in capsys.readouterr().out
+    assert Image.open('scores.png').width > 500
+
+    runs = sorted(Path('work_dirs/compare').glob('*/seed*/2*'))
+    again = compare('--seeds', '0')
+    assert {name: r['scores'] for name, r in again.items()} == {
+        name: r['scores'] for name, r in first.items()}
+    assert sorted(Path('work_dirs/compare').glob('*/seed*/2*')) == runs  # nothing was trained
+    with pytest.raises(SystemExit, match='holds a run with other options'):
+        compare('train_dataloader.batch_size=5', '--seeds', '0')
+
+
+def test_a_failing_run_names_its_log(compare):
+    with pytest.raises(SystemExit, match='cifar10_cbsa.py failed: see .*output.log'):
+        compare('optim_wrapper.optimizer.type=Lyon')
