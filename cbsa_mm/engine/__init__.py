@@ -4,6 +4,7 @@ from cbsa_mm.require import require
 require('mmengine')
 
 from .checks import ClassCountHook, StrictLoadHook, check_data_folders, load_strictly
+from .compression import CompressionHook
 from .convert import Report, convert_file, restore_file
 from .deploy import reparameterize_file
 from .launch import (
@@ -21,9 +22,9 @@ from .loading import PlainCheckpointHook, use_safe_loading
 from .schedulers import MinWarmupCosineLR
 
 __all__ = [
-    'ClassCountHook', 'MinWarmupCosineLR', 'PlainCheckpointHook', 'Report', 'StrictLoadHook',
-    'add_config_arguments', 'add_runner_arguments', 'build_runner', 'check_data_folders',
-    'convert_file', 'load_config', 'load_strictly', 'read_metainfo', 'reparameterize_file',
-    'report_user_errors', 'restore_file', 'use_amp', 'use_auto_scale_lr', 'use_safe_loading',
-    'use_tta'
+    'ClassCountHook', 'CompressionHook', 'MinWarmupCosineLR', 'PlainCheckpointHook', 'Report',
+    'StrictLoadHook', 'add_config_arguments', 'add_runner_arguments', 'build_runner',
+    'check_data_folders', 'convert_file', 'load_config', 'load_strictly', 'read_metainfo',
+    'reparameterize_file', 'report_user_errors', 'restore_file', 'use_amp', 'use_auto_scale_lr',
+    'use_safe_loading', 'use_tta'
 ]

@@ -51,16 +51,16 @@ class LayerRecord:
 
         Returns:
             Of the tokens before and after the attention (projected behind its LayerNorm),
-            ``'tokens'`` and ``'tokens after'``; of the representatives before and after their
-            contraction, ``'representatives'`` and ``'representatives after'``.
+            ``'tokens'`` and ``'tokens_after'``; of the representatives before and after their
+            contraction, ``'representatives'`` and ``'representatives_after'``.
         """
         values = {'tokens': self.trace.tokens}
         if self.update is not None:
             x = self.norm(self.before + self.update)
-            values['tokens after'] = trace(self.attn, x, self.grid, self.grid_offset).tokens
+            values['tokens_after'] = trace(self.attn, x, self.grid, self.grid_offset).tokens
         if self.trace.contracted is not None:
             values['representatives'] = self.trace.representatives
-            values['representatives after'] = self.trace.contracted
+            values['representatives_after'] = self.trace.contracted
         return {name: coding_rate(z, normalize=normalize) for name, z in values.items()}
 
     def sparsity(self) -> Tensor | None:

@@ -99,11 +99,11 @@ def test_representatives_before_and_after_contraction(image):
         model(image)
     layer = recorder.layers[1]
     rates = layer.coding_rates()
-    for name, z in zip(('representatives', 'representatives after'), kept[0]):
+    for name, z in zip(('representatives', 'representatives_after'), kept[0]):
         torch.testing.assert_close(rates[name], coding_rate(z))
     block, attn = model.layers[1], model.layers[1].attn
     after = attn.split_heads(attn.in_proj(block.norm1(layer.before + layer.update)))
-    torch.testing.assert_close(rates['tokens after'], coding_rate(after))
+    torch.testing.assert_close(rates['tokens_after'], coding_rate(after))
     assert torch.equal(layer.sparsity(), (layer.sparse == 0).float().mean((1, 2)))
 
 
