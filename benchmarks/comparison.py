@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
 from rich.progress import Progress
 
 from cbsa_mm.checkpoints import write_whole
+from cbsa_mm.engine.model import build_model
 from cbsa_mm.errors import UserError
 from cbsa_mm.require import require
 
@@ -111,12 +111,8 @@ class Step:
         cfg = Config.fromfile(config)
         cfg.merge_from_dict(options)
         require(cfg.default_scope)
-        init_default_scope(cfg.default_scope)
         torch.manual_seed(0)
-        model = dict(cfg.model)
-        if 'data_preprocessor' in cfg:
-            model['data_preprocessor'] = cfg.data_preprocessor
-        self.model = MODELS.build(model).to('cuda' if torch.cuda.is_available() else 'cpu')
+        self.model = build_model(cfg).to('cuda' if torch.cuda.is_available() else 'cpu')
         self.model.train()
         loader = dict(cfg.train_dataloader, num_workers=0, persistent_workers=False)
         self.batch = next(iter(Runner.build_dataloader(loader, seed=0)))

@@ -26,6 +26,7 @@ class LayerRecord:
         before: The block's input (B, N, d); None in foreign models, and so are
         update: the attention's output (B, N, d), and
         sparse: the output of ISTA (B, N, d), where the block has one.
+        num_extra_tokens: Tokens before those of the image.
     """
     name: str
     attn: nn.Module
@@ -36,6 +37,15 @@ class LayerRecord:
     before: Tensor | None = None
     update: Tensor | None = None
     sparse: Tensor | None = None
+    num_extra_tokens: int = 0
+
+    @property
+    def image_grid(self) -> tuple[int, int]:
+        """Height and width of the grid of the image's tokens; a square in foreign models."""
+        if self.grid is not None:
+            return self.grid
+        side = round((self.x.shape[1] - self.num_extra_tokens)**0.5)
+        return side, side
 
     @cached_property
     def trace(self) -> Trace:
@@ -86,13 +96,21 @@ class Recorder:
 
     def __init__(self, model: nn.Module) -> None:
         self.layers, self._blocks = [], []
+        extra_tokens = {}
         for name, module in model.named_modules():
+            inherited = extra_tokens.get(name.rpartition('.')[0], 0)
+            extra_tokens[name] = getattr(  # mmpretrain's name for it, or timm's
+                module, 'num_extra_tokens', getattr(module, 'num_prefix_tokens', inherited))
             if isinstance(module, Block):
-                self.layers.append(LayerRecord(f'{name}.attn', module.attn, module.norm1))
+                record = LayerRecord(f'{name}.attn', module.attn, module.norm1)
                 self._blocks.append(module)
             elif hasattr(module, 'qkv') and hasattr(module, 'num_heads'):
-                self.layers.append(LayerRecord(name, module))
+                record = LayerRecord(name, module)
                 self._blocks.append(None)
+            else:
+                continue
+            record.num_extra_tokens = extra_tokens[name]
+            self.layers.append(record)
         if not self.layers:
             raise ValueError(f'{type(model).__name__} has no attention that can be recorded')
         self._handles = []

@@ -1,0 +1,95 @@
+"""A config's model and one image, without a Runner: for tools that look inside."""
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import CheckpointLoader
+from torch import Tensor, nn
+
+from cbsa_mm.errors import UserError
+
+from .checks import load_strictly
+from .launch import read_metainfo
+
+ANNOTATIONS = ('LoadAnnotations', 'CheckSegLabels')
+
+
+def build_model(cfg: Config) -> nn.Module:
+    """Builds the model of a config as the Runner does, with the data preprocessor."""
+    init_default_scope(cfg.default_scope)
+    model = dict(cfg.model)
+    if 'data_preprocessor' in cfg:
+        model['data_preprocessor'] = cfg.data_preprocessor
+    return MODELS.build(model)
+
+
+def load_model(cfg: Config, checkpoint: str, device: torch.device | str = 'cpu') -> nn.Module:
+    """Builds a config's model with the weights of a checkpoint, for inference.
+
+    Args:
+        cfg: The config.
+        checkpoint: A file that fits it; ``dataset_meta`` tells the classes and their colours, else
+            the config's data set does.
+        device: Where the model goes.
+
+    Raises:
+        UserError: If the checkpoint is not there, or does not fit.
+    """
+    model = build_model(cfg)
+    content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
+    load_strictly(model, content)
+    model.dataset_meta = content.get('meta', {}).get('dataset_meta') or read_metainfo(cfg)
+    model.to(device)
+    model.eval()
+    return model
+
+
+def read_image(cfg: Config, model: nn.Module, path: Path | str) -> tuple[Tensor, np.ndarray]:
+    """Reads an image as the config's test pipeline does.
+
+    Args:
+        cfg: The config.
+        model: Its model, whose data preprocessor normalises the image.
+        path: The image file.
+
+    Returns:
+        The model's input (1, 3, H, W), and what it shows, as RGB (H, W, 3) of uint8.
+
+    Raises:
+        UserError: If the file is no image.
+    """
+    init_default_scope(cfg.default_scope)
+    pipeline = Compose([t for t in cfg.test_dataloader.dataset.pipeline
+                        if t['type'] not in ANNOTATIONS])
+    if not Path(path).is_file():
+        raise UserError(f'there is no image {path}')
+    try:
+        sample = pipeline(dict(img_path=str(path)))
+    except (OSError, ValueError, AttributeError) as error:  # whatever the decoders raise
+        raise UserError(f'{path} is no image that can be read') from error
+    preprocessor = model.data_preprocessor
+    inputs = preprocessor(pseudo_collate([sample]), False)['inputs']
+    shown = inputs[0]
+    if getattr(preprocessor, 'mean', None) is not None:
+        shown = shown * preprocessor.std + preprocessor.mean
+    shown = shown.round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+    return inputs, shown
+
+
+@torch.no_grad()
+def predict(model: nn.Module, inputs: Tensor) -> Tensor:
+    """Runs a whole model once.
+
+    Args:
+        model: An mmseg ``EncoderDecoder``, or an mmpretrain ``ImageClassifier``.
+        inputs: Images (B, 3, H, W).
+
+    Returns:
+        Logits (B, K, H', W') of a segmenter, at its decoder's resolution, or (B, K).
+    """
+    features = model.extract_feat(inputs)
+    head = model.decode_head if hasattr(model, 'decode_head') else model.head
+    return head(features)

@@ -1,0 +1,47 @@
+"""Attention as pictures: whom a token attends to, laid out on the image."""
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .recorder import LayerRecord
+
+
+def attention_maps(record: LayerRecord, tokens: Tensor | list[int]) -> Tensor:
+    """Attention of some tokens to the patches of the image.
+
+    Args:
+        record: A layer that was recorded.
+        tokens: Their indices; :func:`patch_index` tells that of a patch, 0 is the class token of
+            a backbone, and in a mask transformer the classes come last.
+
+    Returns:
+        Maps (B, h, n, H', W') on the token grid.
+
+    Raises:
+        ValueError: If the attention has no token-by-token matrix.
+    """
+    rows = record.trace.rows(torch.as_tensor(tokens, device=record.x.device))
+    height, width = record.image_grid
+    first = record.num_extra_tokens
+    return rows[..., first:first + height * width].unflatten(-1, (height, width))
+
+
+def patch_index(record: LayerRecord, y: float, x: float) -> int:
+    """The index of the token at a place of the image.
+
+    Args:
+        record: A layer that was recorded.
+        y: Height, from 0 at the top to 1.
+        x: Width, from 0 at the left to 1.
+    """
+    height, width = record.image_grid
+    row, column = (min(int(place * size), size - 1) for place, size in ((y, height), (x, width)))
+    return record.num_extra_tokens + row * width + column
+
+
+def enlarge(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps (..., H', W') at the size (H, W) of an image, each between 0 and 1."""
+    flat = maps.flatten(0, -3).unsqueeze(1).float()
+    flat = F.interpolate(flat, size=size, mode='bilinear').squeeze(1)
+    low, high = flat.amin((1, 2), keepdim=True), flat.amax((1, 2), keepdim=True)
+    return ((flat - low) / (high - low).clamp_min(1e-12)).reshape(*maps.shape[:-2], *size)

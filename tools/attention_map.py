@@ -1,0 +1,120 @@
+"""Draws whom the class token, or places of an image, attend to: layer by layer, head by head.
+
+Several models side by side: give CONFIG CHECKPOINT pairs one after another. For CBSA, the map is
+the token's row of A^T A, the estimated full attention; in a mask transformer, the classes take the
+part of the class token.
+"""
+import argparse
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from rich.progress import track
+
+from cbsa_mm.checkpoints import write_whole
+from cbsa_mm.engine import load_config, report_user_errors
+from cbsa_mm.engine.model import load_model, predict, read_image
+from cbsa_mm.errors import UserError
+from cbsa_mm.interpret import LayerRecord, Recorder, attention_maps, enlarge, patch_index
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('image', type=Path, help='image file')
+    parser.add_argument('models', nargs='+', metavar='CONFIG CHECKPOINT', help='one pair or more')
+    parser.add_argument('--layers', nargs='+', type=int, default=[-1],
+                        help='indices of the layers; the last by default')
+    parser.add_argument('--part', choices=['backbone', 'decode_head'], default='backbone',
+                        help='whose layers; %(default)s by default')
+    parser.add_argument('--places', nargs='+', metavar='Y,X', default=[],
+                        help='places that attend, such as 0.5,0.25: shares of height and width')
+    parser.add_argument('--classes', nargs='+', default=[], metavar='NAME',
+                        help="of a decode_head: the classes that attend; by default the image's")
+    parser.add_argument('--out', type=Path, default=Path('attention.png'),
+                        help='picture to write; %(default)s by default')
+    args = parser.parse_args()
+    if len(args.models) % 2:
+        parser.error('give a checkpoint for each config: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]')
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    places = [parse_place(place) for place in args.places]
+    rows = []
+    for config, checkpoint in track(list(zip(args.models[::2], args.models[1::2])), 'models'):
+        cfg = load_config(argparse.Namespace(config=config, cfg_options={}))
+        model = load_model(cfg, checkpoint)
+        inputs, image = read_image(cfg, model, args.image)
+        with Recorder(model) as recorder:
+            logits = predict(model, inputs)
+        layers = [layer for layer in recorder.layers if layer.name.startswith(args.part)]
+        for i in args.layers:
+            if not -len(layers) <= i < len(layers):
+                raise UserError(f'{config} has {len(layers)} layers that can be recorded in its '
+                                f'{args.part}, and no layer {i}')
+            layer, label = layers[i], f'{Path(config).stem}\n{args.part} layer {i % len(layers)}'
+            for name, index, place in queries(layer, args, places, model, logits):
+                maps = enlarge(attention_maps(layer, [index])[0, :, 0], image.shape[:2])
+                rows.append((f'{label}\n{name}', image, place, maps))
+    write_whole(args.out, lambda file: draw(rows).savefig(file, dpi=100))
+    print(f'The picture is {args.out}')
+
+
+def parse_place(text: str) -> tuple[float, float]:
+    try:
+        y, x = map(float, text.split(','))
+    except ValueError:
+        y = x = -1.
+    if not (0 <= y <= 1 and 0 <= x <= 1):
+        raise UserError(f'--places takes shares of height and width from 0 to 1, such as 0.5,0.25, '
+                        f'not {text}')
+    return y, x
+
+
+def queries(layer: LayerRecord, args: argparse.Namespace, places: list, model, logits) -> list:
+    """Who attends: names, indices of tokens, and places in the image for those that have one."""
+    height, width = layer.image_grid
+    chosen = [(f'y {y:g}, x {x:g}', patch_index(layer, y, x), (y, x)) for y, x in places]
+    if args.part == 'backbone':
+        return [('class token', 0, None)] * bool(layer.num_extra_tokens) + chosen
+    names = list(model.dataset_meta['classes'])
+    unknown = set(args.classes) - set(names)
+    if unknown:
+        raise UserError(f'{", ".join(sorted(unknown))}: no class of the model, which are '
+                        f'{", ".join(names)}')
+    classes = [names.index(name) for name in args.classes]
+    if not classes and not chosen:  # those of the image, the largest first
+        counts = np.bincount(logits[0].argmax(0).flatten().numpy(), minlength=len(names))
+        classes = [k for k in counts.argsort()[::-1][:3] if counts[k]]
+    return [(names[k], height * width + k, None) for k in classes] + chosen
+
+
+def draw(rows: list) -> Figure:
+    """One row for each model, layer and query: the image, then the heads' maps upon it."""
+    matplotlib.use('agg')
+    columns = 1 + max(len(maps) for *_, maps in rows)
+    figure = Figure((1.9 * columns + 0.8, 1.9 * len(rows) + 0.3), layout='constrained')
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for axis in grid.flat:
+        axis.set_axis_off()
+    for axes, (label, image, place, maps) in zip(grid, rows):
+        axes[0].imshow(image)
+        axes[0].set_title(label, fontsize=7)
+        if place:
+            axes[0].plot(place[1] * image.shape[1], place[0] * image.shape[0], 'o', color='white',
+                         markeredgecolor='black')
+        for head, (axis, values) in enumerate(zip(axes[1:], maps)):
+            axis.imshow(image.mean(-1), cmap='gray')
+            drawn = axis.imshow(values.numpy(), cmap='viridis', alpha=0.7, vmin=0, vmax=1)
+            axis.set_title(f'head {head}', fontsize=7)
+    bar = figure.colorbar(drawn, ax=grid, shrink=0.6, label='attention, of each map\'s largest')
+    bar.ax.tick_params(labelsize=7)
+    return figure
+
+
+if __name__ == '__main__':
+    with report_user_errors():
+        main()
