@@ -3,11 +3,6 @@
 # Cost: decoder 2.3 GFLOPs (2 per multiply-add, without the mask product) at 512 x 512.
 # bash tools/dist_train.sh configs/cbt/cbt-s_ade20k.py 8
 _base_ = [
-    '../_base_/models/vit-cbt-seg.py', '../_base_/datasets/ade20k.py',
+    '../_base_/models/vit-s-cbt-seg.py', '../_base_/datasets/ade20k.py',
     '../_base_/schedules/ade20k.py', '../_base_/runtime/mmseg.py'
 ]
-# Trained on ImageNet-21k, then 1k at 384 px. A local file does as well; testing needs none.
-pretrained = 'https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/segmenter/vit_small_p16_384_20220308-410f6037.pth'  # noqa: E501
-model = dict(
-    backbone=dict(
-        embed_dims=384, num_heads=6, init_cfg=dict(type='Pretrained', checkpoint=pretrained)))

@@ -2,6 +2,7 @@
 # Expected: data/ade/ADEChallengeData2016/{images,annotations}/{training,validation}.
 crop_size = (512, 512)
 scale = (2048, 512)
+tta_ratios = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', reduce_zero_label=True),
@@ -23,7 +24,7 @@ tta_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='TestTimeAug', transforms=[
         [dict(type='Resize', scale=(int(r * 2048), int(r * 512)), keep_ratio=True)
-         for r in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)],
+         for r in tta_ratios],
         [dict(type='RandomFlip', prob=0., direction='horizontal'),
          dict(type='RandomFlip', prob=1., direction='horizontal')],
         [dict(type='LoadAnnotations', reduce_zero_label=True)],

@@ -1,42 +1,22 @@
 # PASCAL-Context with 59 classes and background, 480 x 480 crops.
 # Expected: data/VOCdevkit/VOC2010/{JPEGImages,SegmentationClassContext} and
 # ImageSets/SegmentationContext/{train,val}.txt there, made by mmseg's converter.
+_base_ = './ade20k.py'
 crop_size = (480, 480)
 scale = (2080, 520)
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
-    dict(type='CheckSegLabels', num_classes=60),
-    dict(type='RandomResize', scale=scale, ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackSegInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=scale, keep_ratio=True),
-    dict(type='LoadAnnotations'),
-    dict(type='CheckSegLabels', num_classes=60),
-    dict(type='PackSegInputs'),
-]
-tta_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='TestTimeAug', transforms=[
-        [dict(type='Resize', scale=(int(r * 2080), int(r * 520)), keep_ratio=True)
-         for r in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)],
-        [dict(type='RandomFlip', prob=0., direction='horizontal'),
-         dict(type='RandomFlip', prob=1., direction='horizontal')],
-        [dict(type='LoadAnnotations')],
-        [dict(type='CheckSegLabels', num_classes=60)],
-        [dict(type='PackSegInputs')],
-    ])
+load, check = dict(type='LoadAnnotations'), dict(type='CheckSegLabels', num_classes=60)
+train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
+train_pipeline[1:3] = test_pipeline[2:4] = load, check
+train_pipeline[3].scale = test_pipeline[1].scale = scale
+train_pipeline[4].crop_size = crop_size
+tta_pipeline = _base_.tta_pipeline
+tta_pipeline[1].transforms[2:4] = [load], [check]
+tta_pipeline[1].transforms[0] = [
+    dict(type='Resize', scale=(int(r * 2080), int(r * 520)), keep_ratio=True)
+    for r in _base_.tta_ratios
 ]
 train_dataloader = dict(
     batch_size=2,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),  # whole epochs, the last batch filled up
     dataset=dict(
         type='PascalContextDataset',
         data_root='data/VOCdevkit/VOC2010',
@@ -44,16 +24,14 @@ train_dataloader = dict(
         ann_file='ImageSets/SegmentationContext/train.txt',
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='PascalContextDataset',
-        data_root='data/VOCdevkit/VOC2010',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClassContext'),
+        train_dataloader['dataset'],
         ann_file='ImageSets/SegmentationContext/val.txt',
         pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator
+# What a segmenter takes from these data: experiments say model = _base_.model_for_data.
+model_for_data = dict(
+    data_preprocessor=dict(size=crop_size),
+    backbone=dict(img_size=crop_size),
+    decode_head=dict(num_classes=60),
+    test_cfg=dict(crop_size=crop_size, stride=(320, 320)))

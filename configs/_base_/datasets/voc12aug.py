@@ -3,62 +3,26 @@
 # Expected: data/VOCdevkit/VOC2012/{JPEGImages,SegmentationClass,SegmentationClassAug} and
 # ImageSets/Segmentation/{train,aug,val}.txt there; SegmentationClassAug and aug.txt are made by
 # mmseg's converter.
-crop_size = (512, 512)
-scale = (2048, 512)
-train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
-    dict(type='CheckSegLabels', num_classes=21),
-    dict(type='RandomResize', scale=scale, ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackSegInputs'),
-]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=scale, keep_ratio=True),
-    dict(type='LoadAnnotations'),
-    dict(type='CheckSegLabels', num_classes=21),
-    dict(type='PackSegInputs'),
-]
-tta_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='TestTimeAug', transforms=[
-        [dict(type='Resize', scale=(int(r * 2048), int(r * 512)), keep_ratio=True)
-         for r in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)],
-        [dict(type='RandomFlip', prob=0., direction='horizontal'),
-         dict(type='RandomFlip', prob=1., direction='horizontal')],
-        [dict(type='LoadAnnotations')],
-        [dict(type='CheckSegLabels', num_classes=21)],
-        [dict(type='PackSegInputs')],
-    ])
-]
+_base_ = './ade20k.py'
+load, check = dict(type='LoadAnnotations'), dict(type='CheckSegLabels', num_classes=21)
+train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
+train_pipeline[1:3] = test_pipeline[2:4] = load, check
+tta_pipeline = _base_.tta_pipeline
+tta_pipeline[1].transforms[2:4] = [load], [check]
+voc = dict(
+    type='PascalVOCDataset',
+    data_root='data/VOCdevkit/VOC2012',
+    data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+    ann_file='ImageSets/Segmentation/train.txt',
+    pipeline=train_pipeline)
+sbd = dict(
+    voc,
+    data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClassAug'),
+    ann_file='ImageSets/Segmentation/aug.txt')
 train_dataloader = dict(
-    batch_size=2,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),  # whole epochs, the last batch filled up
-    dataset=dict(type='ConcatDataset', datasets=[
-        dict(
-            type='PascalVOCDataset',
-            data_root='data/VOCdevkit/VOC2012',
-            data_prefix=dict(img_path='JPEGImages', seg_map_path=f'SegmentationClass{suffix}'),
-            ann_file=f'ImageSets/Segmentation/{split}.txt',
-            pipeline=train_pipeline)
-        for split, suffix in (('train', ''), ('aug', 'Aug'))
-    ]))
+    batch_size=2, dataset=dict(_delete_=True, type='ConcatDataset', datasets=[voc, sbd]))
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='PascalVOCDataset',
-        data_root='data/VOCdevkit/VOC2012',
-        data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
-        ann_file='ImageSets/Segmentation/val.txt',
-        pipeline=test_pipeline))
+    dataset=dict(voc, ann_file='ImageSets/Segmentation/val.txt', pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator
+# What a segmenter takes from these data: experiments say model = _base_.model_for_data.
+model_for_data = dict(decode_head=dict(num_classes=21))

@@ -1,0 +1,9 @@
+# ViT-S/16 with the CBT decoder on PASCAL-Context, by Segmenter's recipe.
+# No published figure is known here.
+# bash tools/dist_train.sh configs/cbt/cbt-s_pascal-context.py 8
+_base_ = [
+    '../_base_/models/vit-s-cbt-seg.py', '../_base_/datasets/pascal_context.py',
+    '../_base_/schedules/pascal_context.py', '../_base_/runtime/mmseg.py'
+]
+model = _base_.model_for_data
+default_hooks = dict(checkpoint=dict(interval=_base_.train_cfg.val_interval))

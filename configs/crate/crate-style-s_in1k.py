@@ -1,0 +1,5 @@
+# CRATE's attention, MSSA, in the setting of cbt-s_in1k.py. Published: 72.1 top-1 at 224 px
+# (arXiv 2509.16875v3); not trained here.
+# bash tools/dist_train.sh configs/crate/crate-style-s_in1k.py 8 --amp
+_base_ = '../cbt/cbt-s_in1k.py'
+model = dict(backbone=dict(attn_cfg=dict(type='MSSA')))

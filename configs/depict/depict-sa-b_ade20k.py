@@ -1,0 +1,5 @@
+# DEPICT-SA's decoder (self-attention) in the setting of cbt-b_ade20k.py.
+# No published figure is known here.
+# bash tools/dist_train.sh configs/depict/depict-sa-b_ade20k.py 8
+_base_ = '../cbt/cbt-b_ade20k.py'
+model = dict(decode_head=dict(type='DEPICTSAHead'))

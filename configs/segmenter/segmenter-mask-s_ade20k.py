@@ -1,0 +1,8 @@
+# Segmenter's mask transformer in the setting of cbt-s_ade20k.py.
+# No published figure is known here.
+# bash tools/dist_train.sh configs/segmenter/segmenter-mask-s_ade20k.py 8
+_base_ = ['../cbt/cbt-s_ade20k.py', '../_base_/models/segmenter-heads.py']
+model = dict(
+    decode_head=dict(
+        _base_.mask_head, _delete_=True, in_channels=384, channels=384, embed_dims=384,
+        num_heads=6))
