@@ -68,7 +68,7 @@ def read_image(cfg: Config, model: nn.Module, path: Path | str) -> tuple[Tensor,
         raise UserError(f'there is no image {path}')
     try:
         sample = pipeline(dict(img_path=str(path)))
-    except (OSError, ValueError, AttributeError) as error:  # whatever the decoders raise
+    except (AssertionError, AttributeError, OSError, ValueError) as error:  # of the decoders
         raise UserError(f'{path} is no image that can be read') from error
     preprocessor = model.data_preprocessor
     inputs = preprocessor(pseudo_collate([sample]), False)['inputs']
