@@ -11,6 +11,7 @@ from .representatives import (
     LearnableRepresentatives,
     PooledRepresentatives,
     PrincipalDirections,
+    check_grid,
 )
 
 # Why a kind of representatives does not go with a contraction.
@@ -28,8 +29,8 @@ class CBSA(SubspaceAttention):
     """Contract-and-Broadcast Self-Attention, and the family of attentions that its formula unifies.
 
     A few representatives of the tokens are extracted, contracted among themselves, and their
-    contraction is broadcast back to all tokens. The cost is linear in the number of tokens. The
-    choices below make it other attentions (paper, section 3.3):
+    contraction is broadcast back to all tokens; with few of them, the cost is linear in the number
+    of tokens. The choices below make it other attentions (paper, section 3.3):
 
     ==================  ===========  =============================================================
     representatives     contraction
@@ -128,9 +129,7 @@ class CBSA(SubspaceAttention):
         Raises:
             ValueError: If the grid does not fit into the N tokens.
         """
-        if not 0 <= grid_offset <= x.shape[1] - grid[0] * grid[1]:
-            raise ValueError(f'a grid of {grid[0]} x {grid[1]} tokens at grid_offset={grid_offset} '
-                             f'does not fit into {x.shape[1]} tokens')
+        check_grid(x.shape[1], grid, grid_offset)
         w = self.split_heads(self.in_proj(x))                         # (B, h, N, p)
         r = self.representatives(w, grid, grid_offset)                # (B, h, m, p)
         if self.step_rep is None:

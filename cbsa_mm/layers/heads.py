@@ -51,7 +51,8 @@ class SubspaceAttention(nn.Module):
 
     def merge_heads(self, y: Tensor) -> Tensor:
         """Maps the heads' results (B, h, N, p) back to width d, (B, N, d)."""
-        return linear(y.transpose(1, 2).flatten(2), *self.output())
+        y = y.transpose(1, 2).flatten(2)
+        return linear(y, self.in_proj.weight.mT) if self.out_proj is None else self.out_proj(y)
 
     def output(self) -> tuple[Tensor, Tensor | None]:
         """Weight (d, h*p) and bias (d, ) of the map back to width d."""

@@ -5,7 +5,7 @@ from torch import Tensor
 from .cbsa import agent_attention, coefficients
 from .contraction import SoftmaxContraction
 from .heads import SubspaceAttention
-from .representatives import PooledRepresentatives
+from .representatives import PooledRepresentatives, check_grid
 
 
 class MHSA(SubspaceAttention):
@@ -56,6 +56,7 @@ class AdaptedMHSA(MHSA):
     def attend(self, q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int],
                grid_offset: int) -> Tensor:
         """Maps queries, keys and values (B, h, N, p) to (B, h, N, p)."""
+        check_grid(q.shape[2], grid, grid_offset)
         r = self.representatives(q, grid, grid_offset)                    # (B, h, m, p)
         if self.contraction is None:
             return agent_attention(q, k, v, r)

@@ -102,6 +102,17 @@ class FixedAxes(nn.Module):
         return A.square().sum(-1).diag_embed()
 
 
+def check_grid(num_tokens: int, grid: tuple[int, int], grid_offset: int) -> None:
+    """Checks that a grid (H, W) of tokens lies within all of them.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    if not 0 <= grid_offset <= num_tokens - grid[0] * grid[1]:
+        raise ValueError(f'a grid of {grid[0]} x {grid[1]} tokens at grid_offset={grid_offset} '
+                         f'does not fit into {num_tokens} tokens')
+
+
 def pooling_matrix(length: int, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Adaptive average pooling of ``length`` values to ``size`` bins, as a matrix (size, length).
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from cbsa_mm.layers import CBSA
+from cbsa_mm.layers import CBSA, AdaptedMHSA
 
 
 @pytest.mark.parametrize('embed_dims, num_heads, head_dims, grid_size, grid, extra, offset', [
@@ -74,6 +74,7 @@ def test_refuses_bad_sizes(kwargs, message):
 
 
 @pytest.mark.parametrize('grid, offset', [((5, 4), 0), ((4, 4), 2), ((4, 4), -1)])
-def test_refuses_a_grid_that_does_not_fit(grid, offset):
+@pytest.mark.parametrize('attention', [CBSA, AdaptedMHSA])
+def test_refuses_a_grid_that_does_not_fit(attention, grid, offset):
     with pytest.raises(ValueError, match='does not fit into 17 tokens'):
-        CBSA(8, 2)(torch.randn(1, 17, 8), grid, offset)
+        attention(8, 2)(torch.randn(1, 17, 8), grid, offset)
