@@ -27,7 +27,8 @@ Published: arXiv 2509.16875v3, which does not say how it counted. Its decoders c
 without the product of patches and classes. Its classifiers T, S and B come out to its digits, and
 L to 47.35, with the stem, 196 tokens, 2Nd^2 + 3Nmd + 2m^2d multiply-adds for a layer's CBSA and
 2Nd^2 for its ISTA, where the released code spends 3Nd^2. Ours takes 2Nd^2 or, with more tokens in
-the batch than d, Nd^2 + d^3 for ISTA, and Nd^2 in deploy form. All counts are for one image."""
+the batch than d, Nd^2 + d^3 for ISTA, and Nd^2 in deploy form. Pooling is counted in ours alone,
+where it is products. All counts are for one image."""
 NUM_CLASSES = {'classifier': 1000, 'decoder': 150}
 # By arch: side of the decoder's image in pixels, its layers, published GFLOPs of classifier and
 # decoder.
