@@ -21,5 +21,5 @@ class CrossMSSA(SubspaceAttention):
 
     def forward(self, queries: Tensor, x: Tensor) -> Tensor:
         """Maps queries (B, K, d) to their update (B, K, d) by tokens (B, N, d)."""
-        q, w = (self.split_heads(self.in_proj(tokens)) for tokens in (queries, x))
+        q, w = self.split_heads(self.in_proj(queries)), self.split_heads(self.in_proj(x))
         return self.step_x * self.merge_heads(F.scaled_dot_product_attention(q, w, w))

@@ -95,7 +95,7 @@ class FixedAxes(nn.Module):
 
     def forward(self, w: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
         """Returns the unit vectors, (1, 1, p, p)."""
-        return torch.eye(w.shape[-1], dtype=w.dtype, device=w.device)[None, None]
+        return torch.eye(w.shape[-1], device=w.device).to(w.dtype)[None, None]
 
     def energies(self, A: Tensor) -> Tensor:
         """Second moments of the coefficients A (B, h, p, N), as if these were uncorrelated."""
