@@ -40,11 +40,13 @@ def compare_configs(configs: list[Path], seeds: list[int], options: dict, folder
         (seconds), ``ratio`` and peak ``memory`` (bytes).
 
     Raises:
-        UserError: If a file is missing or a run fails.
+        UserError: If a file is missing, two have the same name, or a run fails.
     """
     for config in configs:
         if not config.is_file():
             raise UserError(f'there is no config file {config}')
+    if len({config.stem for config in configs}) < len(configs):
+        raise UserError('runs and results go by the names of the configs: give each file its own')
     scores = _train_all(configs, seeds, options, folder)
     results = _measure(configs, options, repeats)
     for name, values in scores.items():
@@ -70,27 +72,26 @@ def _train_all(configs: list[Path], seeds: list[int], options: dict,
 
 def _train(config: Path, options: dict, folder: Path) -> float:
     """Trains in a process of its own, unless it was done before; returns the last score."""
-    result, log = folder / 'result.json', folder / 'output.log'
-    options = json.loads(json.dumps(options))  # as they are read back
-    if result.exists():
-        done = json.loads(result.read_text())
-        if done['options'] != options:
-            raise UserError(f'{folder} holds a run with other options, {done["options"]}: give '
-                            'another --work-dir')
-        return done['score']
-    folder.mkdir(parents=True, exist_ok=True)
     cfg = Config.fromfile(config)
     cfg.merge_from_dict(options)
-    cfg.dump(folder / 'config.py')
+    result, log, copy = (folder / name for name in ('result.json', 'output.log', 'config.py'))
+    if result.exists():
+        done = json.loads(result.read_text())
+        if done['config'] != cfg.pretty_text:
+            raise UserError(f'{folder} holds a run with other options, or of another version of '
+                            f'{config}: give another --work-dir')
+        return done['score']
+    folder.mkdir(parents=True, exist_ok=True)
+    cfg.dump(copy)  # the Runner adds to it later
     with log.open('w') as file:
         code = subprocess.run(
-            [sys.executable, ROOT / 'tools/train.py', folder / 'config.py', '--work-dir', folder],
+            [sys.executable, ROOT / 'tools/train.py', copy, '--work-dir', folder],
             stdout=file, stderr=subprocess.STDOUT).returncode
     if code:
         raise UserError(f'training {config} failed: see {log}')
-    done = json.dumps(dict(score=_last_score(folder), options=options))
-    write_whole(result, lambda file: file.write_text(done))
-    return json.loads(done)['score']
+    done = dict(score=_last_score(folder), config=cfg.pretty_text)
+    write_whole(result, lambda file: file.write_text(json.dumps(done)))
+    return done['score']
 
 
 def _last_score(folder: Path) -> float:

@@ -4,7 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
 from PIL import Image
+
+import cbsa_mm  # noqa: F401
 
 CONFIGS = Path(__file__).parents[1] / 'configs/comparison'
 OPTIONS = [
@@ -16,8 +21,9 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
-def compare(run_tool, tmp_path):
-    """Two configs on images of ten classes, as ``compare(*arguments)``; gives the numbers."""
+def images(tmp_path, monkeypatch):
+    """Images of ten classes where the configs expect them."""
+    monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     for split in ('train', 'test'):
         for label in range(10):
@@ -25,6 +31,11 @@ def compare(run_tool, tmp_path):
             folder.mkdir(parents=True)
             image = rng.integers(256, size=(32, 32, 3), dtype=np.uint8)
             Image.fromarray(image).save(folder / '0.png')
+
+
+@pytest.fixture
+def compare(run_tool, images):
+    """Compares two configs, as ``compare(*arguments)``; gives the numbers."""
 
     def run(*arguments):
         run_tool('compare', CONFIGS / 'cifar10_cbsa.py', CONFIGS / 'cifar10_hybrid.py', '--repeats',
@@ -52,6 +63,33 @@ def test_compares_and_goes_on_where_it_was(compare, capsys):
     assert sorted(Path('work_dirs/compare').glob('*/seed*/2*')) == runs  # nothing was trained
     with pytest.raises(SystemExit, match='holds a run with other options'):
         compare('train_dataloader.batch_size=5', '--seeds', '0')
+
+
+def test_equal_seeds_see_equal_data(images, tmp_path):
+    def batches(name, seed):
+        """What the model is given, augmentation included."""
+        cfg = Config.fromfile(CONFIGS / f'cifar10_{name}.py')
+        cfg.merge_from_dict({
+            'work_dir': str(tmp_path / f'{name}{seed}'), 'randomness.seed': seed,
+            'train_cfg.max_epochs': 2, 'train_cfg.val_interval': 3,
+            'train_dataloader.batch_size': 4})
+        runner, seen = Runner.from_cfg(cfg), []
+        runner.model.data_preprocessor.register_forward_hook(
+            lambda module, args, out: seen.append(out['inputs']))
+        runner.train()
+        return torch.stack([batch for batch in seen if len(batch) == 4])
+
+    first = batches('cbsa', 1)
+    for name in ('mssa', 'tssa', 'mhsa', 'hybrid'):
+        assert torch.equal(batches(name, 1), first)
+    assert not torch.equal(batches('cbsa', 2), first)
+
+
+def test_refuses_two_configs_of_one_name(run_tool, tmp_path):
+    (tmp_path / 'cifar10_cbsa.py').touch()
+    with pytest.raises(SystemExit, match='give each file its own'):
+        run_tool('compare', CONFIGS / 'cifar10_cbsa.py', tmp_path / 'cifar10_cbsa.py')
+    assert not Path('work_dirs').exists()
 
 
 def test_a_failing_run_names_its_log(compare):

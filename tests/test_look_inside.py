@@ -2,13 +2,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from PIL import Image
 
 from cbsa_mm.datasets.shapes import render
-from cbsa_mm.engine.model import build_model
+from cbsa_mm.engine.model import build_model, read_image
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 SMALL = '''
@@ -76,6 +77,14 @@ def test_attention_maps_need_an_image(make, tmp_path, run_tool):
                           ('none.png', 'there is no image none.png')):
         with pytest.raises(SystemExit, match=message):
             run_tool('attention_map', name, *make('cbt-t_shapes'))
+
+
+@pytest.mark.parametrize('base', ['cbt-t_shapes', 'cbt-t_shapes-cls'])
+def test_the_image_shown_is_the_one_that_is_read(base, make, image):
+    cfg = Config.fromfile(make(base)[0])
+    inputs, shown = read_image(cfg, build_model(cfg), image)
+    assert inputs.shape == (1, 3, 64, 64)
+    np.testing.assert_array_equal(shown, render(0, 0, 64, 4)[0])  # RGB
 
 
 def test_probe(make, run_tool):

@@ -4,7 +4,7 @@ import torch
 
 from cbsa_mm.backbones import CBT, AdaptedViT
 from cbsa_mm.checkpoints import CBT_CLASSIFIER, CRATE_STYLE_CLASSIFIER, Table
-from cbsa_mm.interpret import Recorder, coding_rate
+from cbsa_mm.interpret import Recorder, attention_maps, coding_rate, enlarge, patch_index
 
 SMALL = dict(embed_dims=24, num_layers=2, num_heads=3)
 POOLED = [dict(type='CBSA', grid_size=2), dict(type='CBSA', grid_size=2, contraction='inverse'),
@@ -116,35 +116,48 @@ def test_records_the_last_pass(image):
     assert not torch.equal(recorder.layers[0].trace.tokens, first)
 
 
-def test_plain_vit_of_mmpretrain(image):
-    from mmpretrain.models import VisionTransformer
-    arch = SMALL | dict(feedforward_channels=96)
-    foreign = VisionTransformer(arch, img_size=(64, 80), patch_size=16, out_type='raw')
-    foreign.eval()
-    ours = AdaptedViT(SMALL, img_size=(64, 80), adapted_layers=[], out_type='raw').eval()
-    ours.load_state_dict(foreign.state_dict())
-    rows = []
-    for model in (foreign, ours):
-        with Recorder(model) as recorder:
-            model(image)
-        rows.append([layer.trace.rows() for layer in recorder.layers])
-    torch.testing.assert_close(*rows)
-
-
-def test_plain_vit_of_timm(image):
-    timm = pytest.importorskip('timm', reason='timm is not installed')
-    foreign = timm.create_model('vit_tiny_patch16_224', img_size=(64, 80), depth=2).eval()
-    arch = dict(embed_dims=192, num_layers=2, num_heads=3)
+def assert_same_attention(foreign, arch, image):
+    """Between a ViT of another library and ours with its weights."""
     ours = AdaptedViT(arch, img_size=(64, 80), adapted_layers=[]).eval()
     ours.load_state_dict(foreign.state_dict())
     rows = []
     for model in (foreign, ours):
         with Recorder(model) as recorder:
             model(image)
+        assert [layer.num_extra_tokens for layer in recorder.layers] == [1, 1]
         rows.append([layer.trace.rows() for layer in recorder.layers])
     torch.testing.assert_close(*rows)
+
+
+def test_plain_vit_of_mmpretrain(image):
+    from mmpretrain.models import VisionTransformer
+    foreign = VisionTransformer(SMALL | dict(feedforward_channels=96), img_size=(64, 80))
+    foreign.eval()
+    assert_same_attention(foreign, SMALL, image)
+
+
+def test_plain_vit_of_timm(image):
+    timm = pytest.importorskip('timm', reason='timm is not installed')
+    foreign = timm.create_model('vit_tiny_patch16_224', img_size=(64, 80), depth=2).eval()
+    assert_same_attention(foreign, dict(embed_dims=192, num_layers=2, num_heads=3), image)
 
 
 def test_refuses_models_without_attention():
     with pytest.raises(ValueError, match='Linear has no attention that can be recorded'):
         Recorder(torch.nn.Linear(2, 2))
+
+
+def test_maps_lie_on_the_image(image):
+    model = make(POOLED[0], grid_offset=0)  # pooled from the class token on, as released
+    with Recorder(model) as recorder:
+        model(image)
+    layer = recorder.layers[1]
+    rows = layer.trace.rows()
+    places = {(0, 0): 1, (0.3, 0.99): 1 + 5 + 4, (1, 1): 20, (0.5, 0.2): 1 + 2 * 5 + 1}
+    assert {place: patch_index(layer, *place) for place in places} == places
+    maps = attention_maps(layer, [0, 12])                              # (B, h, 2, 4, 5)
+    torch.testing.assert_close(maps, rows[:, :, [0, 12], 1:].unflatten(-1, (4, 5)))
+    large = enlarge(maps, (64, 80))
+    assert large.shape == (2, 3, 2, 64, 80)
+    assert torch.equal(large.amin((3, 4)), torch.zeros(2, 3, 2))
+    torch.testing.assert_close(large.amax((3, 4)), torch.ones(2, 3, 2))
