@@ -100,3 +100,11 @@ def test_probe(make, run_tool):
         assert all(0 < share < 1 for share in curves['sparsity']['mean'])
     with Image.open('compression.png') as picture:
         assert picture.width > 900
+
+
+def test_synthetic_compression(run_tool):
+    run_tool('synthetic', '--lines', 2, '--points', 64, '--json', 'rates.json')
+    rates = json.loads(Path('rates.json').read_text())['CBSA, all points at once']
+    assert len(rates['rate_of_lines']) == 31
+    assert rates['rate_of_lines'][-1] < rates['rate_of_lines'][0]
+    assert Image.open('synthetic.png').size[0] > 900
