@@ -29,7 +29,8 @@ setup(
             'mmengine>=0.10.3,<1', 'mmcv>=2.0.0,<2.2', 'mmsegmentation>=1.2.2,<1.3',
             'mmpretrain>=1.2.0,<1.3',
         ],
-        'test': ['pytest', 'timm'],
+        'explore': ['gradio>=6,<7'],
+        'test': ['pytest', 'timm', 'gradio>=6,<7', 'selenium'],
         'lint': ['ruff'],
     },
 )

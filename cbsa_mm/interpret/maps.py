@@ -41,7 +41,7 @@ def patch_index(record: LayerRecord, y: float, x: float) -> int:
 
 def enlarge(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Maps (..., H', W') at the size (H, W) of an image, each between 0 and 1."""
-    flat = maps.flatten(0, -3).unsqueeze(1).float()
+    flat = maps.reshape(-1, 1, *maps.shape[-2:]).float()
     flat = F.interpolate(flat, size=size, mode='bilinear').squeeze(1)
     low, high = flat.amin((1, 2), keepdim=True), flat.amax((1, 2), keepdim=True)
     return ((flat - low) / (high - low).clamp_min(1e-12)).reshape(*maps.shape[:-2], *size)

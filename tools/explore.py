@@ -1,0 +1,225 @@
+"""Serves a page on which to look into an image: click a place, and see whom its token attends to.
+
+For a layer and a head, the page shows the token's row of A^T A, its coefficients over the
+representatives, and the representatives as soft regions, with the prediction beside them.
+Segmenters and classifiers alike; the image goes through the config's test pipeline, and whole
+through the model.
+"""
+import argparse
+import os
+from dataclasses import dataclass
+from math import isqrt
+from pathlib import Path
+
+import numpy as np
+import torch.nn.functional as F
+from mmengine.config import Config
+from PIL import Image
+from torch import Tensor, nn
+
+from cbsa_mm.engine import load_config, report_user_errors
+from cbsa_mm.engine.model import load_model, predict, read_image
+from cbsa_mm.errors import UserError
+from cbsa_mm.interpret import LayerRecord, Recorder, attention_maps, patch_index
+from cbsa_mm.interpret.views import mark, mosaic, overlay, paint
+
+os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'  # gradio reads it when it is imported
+try:
+    import gradio as gr
+except ImportError:
+    gr = None
+
+PLACE, CLASS_TOKEN = 'the place that was clicked', 'the class token'
+PICTURE = 512  # pixels, about, of a small image's side on the page
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('images', nargs='*', type=Path,
+                        help='image files to choose from; more can be dropped on the page')
+    parser.add_argument('--host', default='127.0.0.1',
+                        help='address to serve on; %(default)s, for this machine only, by default')
+    parser.add_argument('--port', type=int, default=7860, help='%(default)s by default')
+    return parser.parse_args()
+
+
+@dataclass
+class Opened:
+    """An image that went through the model, enlarged for the page if it is small."""
+    image: np.ndarray
+    layers: list[LayerRecord]
+    logits: Tensor
+
+
+def open_image(cfg: Config, model: nn.Module, path: str) -> Opened:
+    inputs, image = read_image(cfg, model, path)
+    with Recorder(model) as recorder:
+        logits = predict(model, inputs)
+    scale = max(PICTURE // max(image.shape), 1)
+    image = image.repeat(scale, 0).repeat(scale, 1)
+    return Opened(image, recorder.layers, logits)
+
+
+def show_prediction(opened: Opened, classes: list[str]):
+    """The classes of a segmenter as regions of the image, or those of a classifier with shares."""
+    if opened.logits.ndim == 2:
+        return dict(zip(classes, opened.logits[0].softmax(0).tolist()))
+    logits = F.interpolate(opened.logits, size=opened.image.shape[:2], mode='bilinear')
+    labels = logits[0].argmax(0).numpy()
+    return opened.image, [(labels == k, name) for k, name in enumerate(classes) if k in labels]
+
+
+def attenders(layer: LayerRecord, classes: list[str]) -> dict[str, int | None]:
+    """The tokens that can be asked for, by name; None for the one that was clicked."""
+    if layer.name.startswith('decode_head'):
+        first = layer.image_grid[0] * layer.image_grid[1]
+        return {PLACE: None} | {f'class {name}': first + k for k, name in enumerate(classes)}
+    return {PLACE: None} | ({CLASS_TOKEN: 0} if layer.num_extra_tokens else {})
+
+
+def show(opened: Opened, layer: LayerRecord, head: int, token: int,
+         chosen: int | None) -> tuple[np.ndarray | None, ...]:
+    """Pictures of a token's row, its coefficients, all representatives, and the chosen one.
+
+    Those that an attention does not have are None; the representative that the token takes most of
+    is chosen where the caller chooses none.
+    """
+    try:
+        row = overlay(opened.image, attention_maps(layer, [token])[0, head, 0])
+    except ValueError:  # of attentions in which tokens do not attend to one another
+        row = None
+    if layer.trace.coefficients is None:
+        return row, None, None, None
+    A = layer.trace.coefficients[0, head]                                    # (m, N)
+    side, (height, width) = isqrt(len(A)), layer.image_grid
+    first = layer.num_extra_tokens
+    regions = A[:, first:first + height * width].unflatten(1, (height, width))
+    chosen = A[:, token].argmax().item() if chosen is None else chosen
+    return (row, paint(A[:, token].view(side, side), PICTURE // side),
+            paint(mosaic(regions, side), max(PICTURE // (side * (width + 1)), 1)),
+            overlay(opened.image, regions[chosen]))
+
+
+def titled(title: str, kind: type, name: str, **options):
+    """A component below its title, which would hide part of it."""
+    with gr.Column():
+        gr.Markdown(f'**{title}**')
+        if kind is gr.Image:
+            options |= dict(interactive=False, buttons=[])
+        return kind(show_label=False, label=title, elem_id=name, **options)
+
+
+def build_page(cfg: Config, model: nn.Module, images: list[Path]):
+    classes, last = list(model.dataset_meta['classes']), len(Recorder(model).layers) - 1
+    with gr.Blocks(title=f'Inside {Path(cfg.filename).stem}', fill_width=True) as page:
+        gr.Markdown(f'# Inside {Path(cfg.filename).stem}\n'
+                    'Choose or drop an image, then click a place in it. Maps are bright where much '
+                    'is, each by its own largest value.')
+        opened, place, chosen = gr.State(), gr.State((0.5, 0.5)), gr.State()
+        with gr.Row():
+            with gr.Column():
+                source = gr.Image(label='image file', type='filepath', sources=['upload'],
+                                  height=160, elem_id='source')
+                gallery = gr.Gallery([np.asarray(Image.open(path).convert('RGB'))
+                                      for path in images], label='images', columns=4, height=130,
+                                     allow_preview=False, interactive=False, object_fit='contain',
+                                     visible=len(images) > 1, elem_id='gallery')
+                layer = gr.Slider(0, last, last, step=1, label='layer', elem_id='layer')
+                head = gr.Slider(0, 1, 0, step=1, label='head', elem_id='head')
+                token = gr.Dropdown([PLACE], value=PLACE, label='whose attention',
+                                    elem_id='token')
+            seen = titled('What the model sees: click a place', gr.Image, 'seen')
+            if not hasattr(model, 'decode_head'):
+                predicted = titled('Prediction', gr.Label, 'predicted', num_top_classes=5)
+            else:
+                predicted = titled('Prediction', gr.AnnotatedImage, 'predicted', color_map={
+                    name: f'#{bytes(color).hex()}'
+                    for name, color in zip(classes, model.dataset_meta['palette'])})
+        with gr.Row():
+            pictures = [titled(title, gr.Image, name) for name, title in (
+                ('row', "Attention: the token's row of AᵀA"),
+                ('coefficients', "The token's coefficients: click one"),
+                ('regions', 'Representatives, as soft regions: click one'),
+                ('region', 'The chosen representative'))]
+
+        def update(opened, place, chosen, i, head, token):
+            """All that depends on the layer, the head, the token and the representative."""
+            if opened is None:
+                return [gr.skip()] * (4 + len(pictures))
+            record = opened.layers[i]
+            heads, names = record.trace.tokens.shape[1], attenders(record, classes)
+            head, token = min(head, heads - 1), token if token in names else PLACE
+            shown, index = opened.image, names[token]
+            if index is None:
+                index = patch_index(record, *place)
+                shown = mark(shown, *(int(part * size) for part, size in zip(place, shown.shape)))
+            return [gr.Slider(label=f'layer: {record.name}'),
+                    gr.Slider(maximum=max(heads - 1, 1), value=head, interactive=heads > 1),
+                    gr.Dropdown(list(names), value=token), shown,
+                    *show(opened, record, head, index, chosen)]
+
+        def read(path):
+            if path is None:
+                return [gr.skip()] * 4
+            try:
+                image = open_image(cfg, model, path)
+            except UserError as error:
+                raise gr.Error(str(error)) from error
+            return image, (0.5, 0.5), None, show_prediction(image, classes)
+
+        def pick_place(opened, event: gr.SelectData):
+            (x, y), (height, width) = event.index, opened.image.shape[:2]
+            return (min(y / height, 1), min(x / width, 1)), None, PLACE
+
+        def pick_representative(opened, i, picture, event: gr.SelectData):
+            side = isqrt(opened.layers[i].trace.coefficients.shape[2])
+            column, row = (part * side // size for part, size in zip(event.index,
+                                                                     picture.shape[1::-1]))
+            return row * side + column
+
+        def pick_image(event: gr.SelectData):
+            return str(images[event.index].resolve())
+
+        inputs = [opened, place, chosen, layer, head, token]
+        outputs = [layer, head, token, seen, *pictures]
+        gallery.select(pick_image, None, source)
+        source.change(read, source, [opened, place, chosen, predicted]).then(
+            update, inputs, outputs)
+        seen.select(pick_place, opened, [place, chosen, token]).then(update, inputs, outputs)
+        for picture in pictures[1:3]:
+            picture.select(pick_representative, [opened, layer, picture], chosen).then(
+                update, inputs, outputs)
+        for control in (layer, head, token):
+            control.input(lambda: None, None, chosen).then(update, inputs, outputs)
+        if images:
+            page.load(lambda: str(images[0].resolve()), None, source)
+    return page
+
+
+def main() -> None:
+    args = parse_args()
+    if gr is None:
+        raise UserError("the page needs gradio: pip install 'cbsa-mm[explore]'")
+    for image in args.images:
+        if not image.is_file():
+            raise UserError(f'there is no image {image}')
+    cfg = load_config(argparse.Namespace(config=args.config, cfg_options={}))
+    page = build_page(cfg, load_model(cfg, args.checkpoint), args.images)
+    try:
+        page.launch(
+            server_name=args.host, server_port=args.port, share=False, ssr_mode=False, quiet=True,
+            prevent_thread_lock=True, footer_links=[],
+            theme=gr.themes.Base(font='sans-serif', font_mono='monospace'),  # none from elsewhere
+            allowed_paths=[str(image.resolve()) for image in args.images])
+    except OSError as error:
+        raise UserError(f'port {args.port} is taken: give another --port') from error
+    print(f'The page is {page.local_url}; Ctrl+C ends it')
+    page.block_thread()
+
+
+if __name__ == '__main__':
+    with report_user_errors():
+        main()
