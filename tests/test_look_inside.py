@@ -87,24 +87,37 @@ def test_the_image_shown_is_the_one_that_is_read(base, make, image):
     np.testing.assert_array_equal(shown, render(0, 0, 64, 4)[0])  # RGB
 
 
-def test_probe(make, run_tool):
+@pytest.mark.parametrize('what', ['compression', 'reduction'])
+def test_probe(what, make, run_tool):
     config, checkpoint = make('cbt-t_shapes')
-    run_tool('probe', config, checkpoint, config, 'none', '--num', 2, '--json', 'rates.json')
+    run_tool('probe', config, checkpoint, config, 'none', '--num', 2, '--json', 'rates.json',
+             '--what', what)
     results = json.loads(Path('rates.json').read_text())
     assert list(results) == ['cbt-t_shapes_CBSA', 'cbt-t_shapes_CBSA, random weights']
+    rates = ['tokens', 'tokens_after', 'representatives', 'representatives_after']
     for curves in results.values():
-        assert set(curves) == {'tokens', 'tokens_after', 'representatives', 'sparsity',
-                               'representatives_after'}
+        assert set(curves) == {
+            *rates, *(f'normalized_{name}' for name in rates), 'sparsity',
+            'reduction_of_tokens', 'reduction_of_representatives'}
         for values in curves.values():
             assert len(values['mean']) == len(values['std']) == 2
         assert all(0 < share < 1 for share in curves['sparsity']['mean'])
-    with Image.open('compression.png') as picture:
+        assert all(len(heads) == 2 for heads in curves['reduction_of_tokens']['mean'])
+    with Image.open(f'{what}.png') as picture:
         assert picture.width > 900
 
 
-def test_synthetic_compression(run_tool):
-    run_tool('synthetic', '--lines', 2, '--points', 64, '--json', 'rates.json')
-    rates = json.loads(Path('rates.json').read_text())['CBSA, all points at once']
-    assert len(rates['rate_of_lines']) == 31
-    assert rates['rate_of_lines'][-1] < rates['rate_of_lines'][0]
-    assert Image.open('synthetic.png').size[0] > 900
+def test_probe_needs_representatives_for_their_reduction(make, run_tool):
+    with pytest.raises(SystemExit, match='no reduction to draw'):
+        run_tool('probe', *make('cbt-t_shapes', 'MSSA'), '--num', 1, '--what', 'reduction')
+
+
+@pytest.mark.parametrize('arguments', [[], ['--lines', 3, '--at-once']])
+def test_synthetic_compression(arguments, run_tool):
+    run_tool('synthetic', *arguments, '--json', 'rates.json')
+    results = json.loads(Path('rates.json').read_text())
+    assert list(results) == ['linear variant, eq. 12', 'CBSA']
+    assert all(len(values['coding_rate']) == 31 for values in results.values())
+    off = results['CBSA']['energy_off_lines']
+    assert off[-1] < off[0] / 5
+    assert Image.open('synthetic.png').width > 900

@@ -135,9 +135,9 @@ def build_page(cfg: Config, model: nn.Module, images: list[Path]):
             if not hasattr(model, 'decode_head'):
                 predicted = titled('Prediction', gr.Label, 'predicted', num_top_classes=5)
             else:
+                palette = model.dataset_meta.get('palette') or []
                 predicted = titled('Prediction', gr.AnnotatedImage, 'predicted', color_map={
-                    name: f'#{bytes(color).hex()}'
-                    for name, color in zip(classes, model.dataset_meta['palette'])})
+                    name: f'#{bytes(color).hex()}' for name, color in zip(classes, palette)})
         with gr.Row():
             pictures = [titled(title, gr.Image, name) for name, title in (
                 ('row', "Attention: the token's row of AᵀA"),

@@ -1,9 +1,14 @@
-"""Measures, layer by layer over a data set, how far a model compresses its tokens.
+"""Measures, layer by layer over a data set, how far models compress their tokens.
 
-Draws and tabulates the coding rates of the tokens before and after each attention, those of the
-representatives before and after their contraction, and the sparsity of what ISTA puts out, each as
-mean and standard deviation over images. Several models, such as one before and after training:
-give CONFIG CHECKPOINT pairs one after another; a checkpoint 'none' stands for random weights.
+One of two pictures is drawn, with mean and standard deviation over the images:
+
+  compression   coding rates of the tokens before and after each attention, plain and of tokens of
+                length one, and the sparsity of what ISTA puts out (figure 5 of the paper)
+  reduction     how much lower the attention makes the coding rates of tokens and representatives,
+                head by head, with a step size of 1 (figure 6)
+
+Several models, such as one before and after training: give CONFIG CHECKPOINT pairs one after
+another; a checkpoint 'none' stands for random weights.
 """
 import argparse
 import json
@@ -19,58 +24,62 @@ from rich.progress import track
 
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.engine import check_data_folders, load_config, report_user_errors
-from cbsa_mm.engine.model import build_model, load_model, predict
-from cbsa_mm.interpret import Recorder
+from cbsa_mm.engine.model import load_model, predict
+from cbsa_mm.errors import UserError
+from cbsa_mm.interpret import LayerRecord, Recorder
 
-LABELS = {
-    'tokens': 'tokens, before', 'tokens_after': 'tokens, after',
-    'representatives': 'representatives, before',
-    'representatives_after': 'representatives, after',
-}
+COLORS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9']  # of Okabe and Ito
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('models', nargs='+', metavar='CONFIG CHECKPOINT', help='one pair or more')
+    parser.add_argument('--what', choices=['compression', 'reduction'], default='compression',
+                        help='the picture to draw; %(default)s by default')
     parser.add_argument('--num', type=int, default=100, help='images; %(default)s by default')
     parser.add_argument('--part', choices=['backbone', 'decode_head'], default='backbone',
                         help='whose layers; %(default)s by default')
-    parser.add_argument('--normalize', action='store_true',
-                        help='bring tokens to length one before their rate is measured')
-    parser.add_argument('--out', type=Path, default=Path('compression.png'),
-                        help='picture to write; %(default)s by default')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers here')
+    parser.add_argument('--out', type=Path, help='file of the picture; WHAT.png by default')
+    parser.add_argument('--json', type=Path, metavar='FILE',
+                        help='write the numbers of both pictures here')
     args = parser.parse_args()
     if len(args.models) % 2:
         parser.error('give a checkpoint for each config: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]')
+    if len(args.models) // 2 > len(COLORS):
+        parser.error(f'at most {len(COLORS)} models can be told apart in one picture')
     return args
 
 
-def measure(cfg: Config, checkpoint: str, args: argparse.Namespace) -> dict[str, list]:
-    """Values by kind: for each layer, one of each image."""
-    if checkpoint == 'none':
-        torch.manual_seed(0)
-        model = build_model(cfg)
-        model.init_weights()
-        model.eval()
-    else:
-        model = load_model(cfg, checkpoint)
+def measure(cfg: Config, checkpoint: str, args: argparse.Namespace) -> dict[str, dict[str, list]]:
+    """Mean and standard deviation over images of each kind of value, by layer."""
+    model = load_model(cfg, checkpoint)
     check_data_folders(cfg, ('test_dataloader', ))
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     values = {}
     indices = torch.linspace(0, len(dataset) - 1, min(args.num, len(dataset))).long().tolist()
     with Recorder(model) as recorder:
         layers = [layer for layer in recorder.layers if layer.name.startswith(args.part)]
+        if not layers:
+            raise UserError(f'{cfg.filename} has no attention in its {args.part}')
         for i in track(indices, Path(cfg.filename).stem):
             inputs = model.data_preprocessor(pseudo_collate([dataset[i]]), False)['inputs']
             predict(model, inputs)
             for k, layer in enumerate(layers):
-                rates = layer.coding_rates(args.normalize)
-                if layer.sparse is not None:
-                    rates['sparsity'] = layer.sparsity()
-                for name, rate in rates.items():
-                    values.setdefault(name, [[] for _ in layers])[k] += rate.tolist()
+                for name, value in values_of(layer).items():
+                    values.setdefault(name, {}).setdefault(k, []).append(value[0])
+    return {name: {statistic: [getattr(torch.stack(by_layer[k]), statistic)(0).tolist()
+                               if k in by_layer else None for k in range(len(layers))]
+                   for statistic in ('mean', 'std')} for name, by_layer in values.items()}
+
+
+def values_of(layer: LayerRecord) -> dict[str, torch.Tensor]:
+    """All that is measured of a layer, for each image."""
+    values = layer.coding_rates()
+    values |= {f'normalized_{name}': v for name, v in layer.coding_rates(normalize=True).items()}
+    values |= {f'reduction_of_{name}': value for name, value in layer.reductions().items()}
+    if layer.sparse is not None:
+        values['sparsity'] = layer.sparsity()
     return values
 
 
@@ -80,46 +89,68 @@ def main() -> None:
     for config, checkpoint in zip(args.models[::2], args.models[1::2]):
         cfg = load_config(argparse.Namespace(config=config, cfg_options={}))
         label = Path(config).stem + (', random weights' if checkpoint == 'none' else '')
-        results[label] = {
-            name: dict(zip(('std', 'mean'), map(torch.Tensor.tolist, torch.std_mean(
-                torch.tensor(layers), dim=1)))) for name, layers in
-            measure(cfg, checkpoint, args).items()}
-    write_whole(args.out, lambda file: draw(results).savefig(file, dpi=110))
-    print(f'The picture is {args.out}')
+        results[label] = measure(cfg, checkpoint, args)
+    if args.what == 'reduction' and not any('reduction_of_tokens' in r for r in results.values()):
+        raise UserError('none of the models has representatives that are contracted: there is no '
+                        'reduction to draw')
+    draw = draw_compression if args.what == 'compression' else draw_reduction
+    out = args.out or Path(f'{args.what}.png')
+    write_whole(out, lambda file: draw(results).savefig(file, dpi=110))
+    print(f'The picture is {out}')
     if args.json:
         write_whole(args.json, lambda file: file.write_text(json.dumps(results, indent=1)))
 
 
-def draw(results: dict) -> Figure:
-    """Coding rates of each model, and the sparsity of all, against depth."""
+def draw_compression(results: dict) -> Figure:
+    """Coding rates and sparsity of all models against depth."""
     matplotlib.use('agg')
-    figure = Figure((3.4 * (len(results) + 1), 3.2), layout='constrained')
-    *panels, last = figure.subplots(1, len(results) + 1)
-    last.set_title('sparsity', fontsize=9)
-    last.set_ylabel('share of zeros', fontsize=8)
-    for axes, (label, curves) in zip(panels, results.items()):
-        axes.set_title(f'coding rate\n{label}', fontsize=9)
-        axes.set_ylabel('nats, summed over heads', fontsize=8)
-        for (name, line), style in zip(LABELS.items(), ('o-', 's--', '^-', 'v--')):
-            if name in curves:
-                curve(axes, curves[name], style, line)
-        if 'sparsity' in curves:
-            curve(last, curves['sparsity'], 'o-', label)
-    for axes in (*panels, last):
-        axes.set_xlabel('layer', fontsize=8)
+    figure = Figure((11, 3.3 + 0.25 * len(results)), layout='constrained')
+    for axes, kind, title, unit in zip(
+            figure.subplots(1, 3), ('tokens', 'normalized_tokens', 'sparsity'),
+            ('coding rate of the tokens', 'the same, of tokens of length one', "ISTA's output"),
+            ('nats, summed over heads', 'nats, summed over heads', 'share of zeros')):
+        for color, (label, values) in zip(COLORS, results.items()):
+            for name, style, when in ((kind, 'o-', 'before attention'),
+                                      (f'{kind}_after', 's--', 'after attention')):
+                if name in values:
+                    curve(axes, values[name], style, color, f'{label}, {when}')
+        axes.set(title=title, ylabel=unit, xlabel='layer')
         axes.grid(alpha=0.3)
-        if axes.lines:
-            axes.legend(fontsize=7)
+    lines = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*lines, loc='outside lower center', ncols=2, fontsize=8)
     return figure
 
 
-def curve(axes, values: dict, style: str, label: str) -> None:
+def curve(axes, values: dict, style: str, color: str, label: str) -> None:
     """Means over depth, and a band of one standard deviation."""
-    depth, mean, std = range(len(values['mean'])), *map(torch.tensor, (values['mean'],
-                                                                       values['std']))
-    [line] = axes.plot(depth, mean, style, label=label, markersize=4)
-    axes.fill_between(depth, mean - std, mean + std, alpha=0.2, color=line.get_color())
-    axes.set_xticks(depth)
+    layers = [k for k, mean in enumerate(values['mean']) if mean is not None]
+    mean, std = (torch.tensor([values[name][k] for k in layers]) for name in ('mean', 'std'))
+    axes.plot(layers, mean, style, color=color, label=label, markersize=4)
+    axes.fill_between(layers, mean - std, mean + std, alpha=0.2, color=color, linewidth=0)
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(integer=True))
+
+
+def draw_reduction(results: dict) -> Figure:
+    """What the attention takes from the coding rates, layer by layer and head by head."""
+    matplotlib.use('agg')
+    results = {label: values for label, values in results.items()
+               if 'reduction_of_tokens' in values}
+    figure = Figure((10, 2.8 * len(results)), layout='constrained')
+    for left, (label, values) in zip(figure.subplots(len(results), squeeze=False).flat,
+                                     results.items()):
+        for axes, name, color, style in ((left, 'tokens', COLORS[0], 'o'),
+                                         (left.twinx(), 'representatives', COLORS[1], 's')):
+            by_layer = values[f'reduction_of_{name}']
+            for k, (mean, std) in enumerate(zip(by_layer['mean'], by_layer['std'])):
+                if mean is not None:
+                    places = k + 0.8 * torch.arange(len(mean)) / len(mean)
+                    axes.errorbar(places, mean, std, fmt=f'{style}-', color=color, markersize=3,
+                                  linewidth=0.8, capsize=2)
+            axes.set_ylabel(f'of {name} (nats)', color=color)
+            axes.tick_params(axis='y', colors=color)
+        left.set(title=f'{label}: reduction of the coding rate', xticks=range(k + 1))
+    left.set_xlabel('layer; a point for each of its heads')
+    return figure
 
 
 if __name__ == '__main__':

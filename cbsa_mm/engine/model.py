@@ -5,6 +5,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
+from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
@@ -32,15 +33,21 @@ def load_model(cfg: Config, checkpoint: str, device: torch.device | str = 'cpu')
     Args:
         cfg: The config.
         checkpoint: A file that fits it; ``dataset_meta`` tells the classes and their colours, else
-            the config's data set does.
+            the config's data set does. 'none' stands for random weights, always the same.
         device: Where the model goes.
 
     Raises:
         UserError: If the checkpoint is not there, or does not fit.
     """
-    model = build_model(cfg)
-    content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
-    load_strictly(model, content)
+    MMLogger.get_current_instance().setLevel('WARNING')  # not a word on each initial weight
+    if checkpoint == 'none':
+        torch.manual_seed(0)
+        model, content = build_model(cfg), {}
+        model.init_weights()
+    else:
+        model = build_model(cfg)
+        content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
+        load_strictly(model, content)
     model.dataset_meta = content.get('meta', {}).get('dataset_meta') or read_metainfo(cfg)
     model.to(device)
     model.eval()

@@ -6,10 +6,12 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from cbsa_mm.layers import Block
+from cbsa_mm.layers import Block, SubspaceAttention
 
 from .measures import coding_rate, sparsity
 from .trace import Trace, trace
+
+EXTRA_TOKENS = 'num_extra_tokens', 'num_prefix_tokens', 'with_cls_token'
 
 
 @dataclass
@@ -21,7 +23,7 @@ class LayerRecord:
         attn: The attention.
         norm: The LayerNorm before it; None in foreign models.
         x: The attention's input (B, N, d), after the LayerNorm.
-        grid: Height and width (H, W) of the image grid; None in foreign models.
+        grid: Height and width (H, W) of the image grid; None where nothing tells it.
         grid_offset: Index of the first token that is taken for the grid.
         before: The block's input (B, N, d); None in foreign models, and so are
         update: the attention's output (B, N, d), and
@@ -41,7 +43,7 @@ class LayerRecord:
 
     @property
     def image_grid(self) -> tuple[int, int]:
-        """Height and width of the grid of the image's tokens; a square in foreign models."""
+        """Height and width of the grid of the image's tokens; a square where nothing tells it."""
         if self.grid is not None:
             return self.grid
         side = round((self.x.shape[1] - self.num_extra_tokens)**0.5)
@@ -73,6 +75,26 @@ class LayerRecord:
             values['representatives_after'] = self.trace.contracted
         return {name: coding_rate(z, normalize=normalize) for name, z in values.items()}
 
+    @torch.no_grad()
+    def reductions(self) -> dict[str, Tensor]:
+        """How much lower CBSA makes coding rates within each subspace (paper, figure 6).
+
+        Returns:
+            ``'tokens'``, from the tokens W to their contraction A^T C, by a step size of 1, and
+            ``'representatives'``, from R to C, both (B, h), in nats; empty for attentions without
+            representatives that are contracted.
+        """
+        inside = self.trace
+        if inside.coefficients is None or inside.contracted is None:
+            return {}
+
+        def by_head(z: Tensor) -> Tensor:
+            return coding_rate(z.unsqueeze(2))
+
+        broadcast = inside.coefficients.mT @ inside.contracted
+        return {'tokens': by_head(inside.tokens) - by_head(broadcast),
+                'representatives': by_head(inside.representatives) - by_head(inside.contracted)}
+
     def sparsity(self) -> Tensor | None:
         """The share of zeros (B, ) in the output of ISTA; None without one."""
         return None if self.sparse is None else sparsity(self.sparse)
@@ -88,23 +110,27 @@ class Recorder:
         A = recorder.layers[-1].trace.coefficients
 
     Args:
-        model: A model with this package's layers, or one with mmpretrain's or timm's ViT.
+        model: A model with this package's layers, or with the ViT of mmpretrain, mmseg or timm.
 
     Raises:
         ValueError: If the model has no attention that can be recorded.
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.layers, self._blocks = [], []
+        self.layers, self._blocks, self._patch_embeds = [], [], []
         extra_tokens = {}
         for name, module in model.named_modules():
-            inherited = extra_tokens.get(name.rpartition('.')[0], 0)
-            extra_tokens[name] = getattr(  # mmpretrain's name for it, or timm's
-                module, 'num_extra_tokens', getattr(module, 'num_prefix_tokens', inherited))
+            parent, _, leaf = name.rpartition('.')
+            extra_tokens[name] = next(  # by the names of mmpretrain, timm and mmseg
+                (int(getattr(module, key)) for key in EXTRA_TOKENS if hasattr(module, key)),
+                extra_tokens.get(parent, 0))
+            if leaf == 'patch_embed':
+                self._patch_embeds.append(module)
             if isinstance(module, Block):
                 record = LayerRecord(f'{name}.attn', module.attn, module.norm1)
                 self._blocks.append(module)
-            elif hasattr(module, 'qkv') and hasattr(module, 'num_heads'):
+            elif isinstance(module, nn.MultiheadAttention) or (
+                    hasattr(module, 'qkv') and hasattr(module, 'num_heads')):
                 record = LayerRecord(name, module)
                 self._blocks.append(None)
             else:
@@ -116,8 +142,11 @@ class Recorder:
         self._handles = []
 
     def __enter__(self) -> 'Recorder':
+        self._handles += [module.register_forward_hook(self._keep_grid)
+                          for module in self._patch_embeds]
         for record, block in zip(self.layers, self._blocks):
-            self._handles.append(record.attn.register_forward_pre_hook(_keep_input(record)))
+            self._handles.append(record.attn.register_forward_pre_hook(
+                _keep_input(record), with_kwargs=True))
             if block is None:
                 continue
             self._handles.append(block.register_forward_pre_hook(_keep(record, 'before')))
@@ -132,12 +161,27 @@ class Recorder:
         self._handles = []
 
 
+    def _keep_grid(self, module: nn.Module, args: tuple, output: Tensor | tuple) -> None:
+        """Keeps the image grid for layers of other libraries, which are not told it."""
+        if isinstance(output, tuple):  # mmseg's and mmpretrain's tell it
+            grid = tuple(output[1])
+        else:
+            grid = tuple(size // patch for size, patch in zip(
+                args[0].shape[2:], nn.modules.utils._pair(module.patch_size)))
+        for record, block in zip(self.layers, self._blocks):
+            if block is None:
+                record.grid = grid
+
+
 def _keep_input(record: LayerRecord) -> Callable:
-    def hook(module: nn.Module, args: tuple) -> None:
+    def hook(module: nn.Module, args: tuple, kwargs: dict) -> None:
         record.__dict__.pop('trace', None)  # of an earlier pass
-        record.x = args[0].detach()
-        if len(args) > 1:
-            record.grid, record.grid_offset = args[1], args[2] if len(args) > 2 else 0
+        x, *rest = args or (kwargs['query'], )
+        record.x = x.detach()
+        if isinstance(module, nn.MultiheadAttention) and not module.batch_first:
+            record.x = record.x.transpose(0, 1)
+        if isinstance(module, SubspaceAttention):
+            record.grid, record.grid_offset = rest[0], rest[1] if len(rest) > 1 else 0
 
     return hook
 

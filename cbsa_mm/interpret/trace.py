@@ -58,7 +58,7 @@ def trace(attn: nn.Module, x: Tensor, grid: tuple[int, int] | None = None,
     """Computes what happens inside an attention.
 
     Args:
-        attn: One of this package's attentions, or one of mmpretrain's or timm's ViT.
+        attn: One of this package's attentions, or that of the ViT of mmpretrain, mmseg or timm.
         x: Its input, tokens (B, N, d) after the layer's LayerNorm.
         grid: The image grid (H, W) within the tokens; foreign attentions need none.
         grid_offset: Index of the grid's first token.
@@ -76,6 +76,10 @@ def trace(attn: nn.Module, x: Tensor, grid: tuple[int, int] | None = None,
         return _with_representatives(attn, w, w, w, grid, grid_offset)
     if isinstance(attn, SubspaceAttention):
         return Trace(attn.split_heads(attn.in_proj(x)))
+    if isinstance(attn, nn.MultiheadAttention):
+        qkv = nn.functional.linear(x, attn.in_proj_weight, attn.in_proj_bias)
+        q, k, v = qkv.unflatten(2, (3, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        return Trace(v, queries=q, keys=k)
     if hasattr(attn, 'qkv') and hasattr(attn, 'num_heads'):
         qkv = attn.qkv(x).unflatten(2, (3, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
         q, k, v = qkv.unbind(0)

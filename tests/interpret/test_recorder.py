@@ -107,6 +107,21 @@ def test_representatives_before_and_after_contraction(image):
     assert torch.equal(layer.sparsity(), (layer.sparse == 0).float().mean((1, 2)))
 
 
+def test_reductions_by_head(image):
+    model = make(POOLED[0])
+    with Recorder(model) as recorder:
+        model(image)
+    for layer in recorder.layers:
+        inside, reductions = layer.trace, layer.reductions()
+        compressed = inside.coefficients.mT @ inside.contracted
+        for k in range(3):
+            for name, before, after in (
+                    ('tokens', inside.tokens, compressed),
+                    ('representatives', inside.representatives, inside.contracted)):
+                expected = coding_rate(before[:, k:k + 1]) - coding_rate(after[:, k:k + 1])
+                torch.testing.assert_close(reductions[name][:, k], expected)
+
+
 def test_records_the_last_pass(image):
     model = make(POOLED[0])
     with Recorder(model) as recorder:
@@ -125,6 +140,7 @@ def assert_same_attention(foreign, arch, image):
         with Recorder(model) as recorder:
             model(image)
         assert [layer.num_extra_tokens for layer in recorder.layers] == [1, 1]
+        assert [layer.image_grid for layer in recorder.layers] == [(4, 5)] * 2
         rows.append([layer.trace.rows() for layer in recorder.layers])
     torch.testing.assert_close(*rows)
 
@@ -140,6 +156,25 @@ def test_plain_vit_of_timm(image):
     timm = pytest.importorskip('timm', reason='timm is not installed')
     foreign = timm.create_model('vit_tiny_patch16_224', img_size=(64, 80), depth=2).eval()
     assert_same_attention(foreign, dict(embed_dims=192, num_layers=2, num_heads=3), image)
+
+
+def test_plain_vit_and_segmenter_of_mmseg(image):
+    from mmseg.models import SegmenterMaskTransformerHead, VisionTransformer
+    head = SegmenterMaskTransformerHead(
+        num_layers=1, num_heads=2, embed_dims=24, in_channels=24, channels=24, num_classes=5,
+        in_index=0)
+    model = torch.nn.Sequential(VisionTransformer(
+        img_size=(64, 80), embed_dims=24, num_layers=2, num_heads=3, out_indices=[1]), head).eval()
+    expected = model(image)
+    with Recorder(model) as recorder:
+        assert torch.equal(model(image), expected)
+    assert torch.equal(model(image), expected)
+    for layer, extra, count in zip(recorder.layers, (1, 1, 0), (21, 21, 25)):
+        assert (layer.num_extra_tokens, layer.image_grid) == (extra, (4, 5))
+        x = layer.x if layer.attn.batch_first else layer.x.transpose(0, 1)
+        _, weights = layer.attn(x, x, x, average_attn_weights=False)
+        assert weights.shape[2:] == (count, count)
+        torch.testing.assert_close(layer.trace.rows(), weights)
 
 
 def test_refuses_models_without_attention():
