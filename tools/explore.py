@@ -202,7 +202,7 @@ def build_page(cfg: Config, model: nn.Module, images: list[Path]):
 def main() -> None:
     args = parse_args()
     if gr is None:
-        raise UserError("the page needs gradio: pip install 'cbsa-mm[explore]'")
+        raise UserError("the page needs gradio: pip install 'gradio>=6,<7'")
     for image in args.images:
         if not image.is_file():
             raise UserError(f'there is no image {image}')
