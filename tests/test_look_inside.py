@@ -18,7 +18,7 @@ model = dict(
     backbone=dict(
         arch=dict(embed_dims=16, num_layers=2, num_heads=2), img_size=64,
         attn_cfg=dict(type={attn!r})),
-    {head}=dict(in_channels=16))
+    {head}=dict(in_channels=16, **{head_cfg!r}))
 val_dataloader = dict(dataset=dict(num_images=3))
 test_dataloader = val_dataloader
 '''
@@ -27,12 +27,14 @@ pytestmark = pytest.mark.e2e
 
 @pytest.fixture
 def make(tmp_path):
-    """Writes a config and a checkpoint of random weights, as ``make(base, attn)``."""
+    """Writes a config and a checkpoint of random weights, as ``make(base, attn, **head_cfg)``."""
 
-    def write(base, attn='CBSA'):
-        config, checkpoint = tmp_path / f'{base}_{attn}.py', tmp_path / f'{base}_{attn}.pth'
+    def write(base, attn='CBSA', **head_cfg):
+        stem = '_'.join([base, attn, head_cfg.get('type', '')]).rstrip('_')
+        config, checkpoint = tmp_path / f'{stem}.py', tmp_path / f'{stem}.pth'
         head = 'head' if base.endswith('cls') else 'decode_head'
-        config.write_text(SMALL.format(base=str(CONFIGS / f'cbt/{base}.py'), attn=attn, head=head))
+        config.write_text(SMALL.format(
+            base=str(CONFIGS / f'cbt/{base}.py'), attn=attn, head=head, head_cfg=head_cfg))
         torch.save(dict(state_dict=build_model(Config.fromfile(config)).state_dict()), checkpoint)
         return config, checkpoint
 
@@ -121,3 +123,83 @@ def test_synthetic_compression(arguments, run_tool):
     off = results['CBSA']['energy_off_lines']
     assert off[-1] < off[0] / 5
     assert Image.open('synthetic.png').width > 900
+
+
+SEGMENTER_HEAD = dict(
+    _delete_=True, type='SegmenterMaskTransformerHead', channels=16, embed_dims=16, num_layers=1,
+    num_heads=2, num_classes=6, loss_decode=dict(type='CrossEntropyLoss'))
+
+
+def test_perturb(make, run_tool, capsys):
+    models = [*make('cbt-t_shapes'), *make('cbt-t_shapes', type='DEPICTSAHead'),
+              *make('cbt-t_shapes', **SEGMENTER_HEAD), *make('cbt-t_shapes-cls')]
+    run_tool('perturb', *models, '--kind', 'within-heads', 'noise', '--stds', 1, 0.1, '--seeds', 2,
+             '--num', 2, '--json', 'perturb.json')
+    content = json.loads(Path('perturb.json').read_text())
+    ours, depict, segmenter, classifier = content['results'].values()
+    assert content['stds'] == [0.1, 1]
+    assert [r['part'] for r in (ours, segmenter, classifier)] == ['decode_head'] * 2 + ['backbone']
+    assert [r['metric'] for r in (ours, classifier)] == ['mIoU', 'top-1 accuracy']
+    assert list(segmenter['kinds']) == ['noise']
+    for result in (ours, depict, segmenter, classifier):
+        assert result['num_images'] == 2
+        for curve in result['kinds'].values():
+            assert np.shape(curve['scores']) == (2, 2)
+            np.testing.assert_allclose(curve['mean'], np.mean(curve['scores'], 1))
+            np.testing.assert_allclose(curve['std'], np.std(curve['scores'], 1, ddof=1))
+    for result in (ours, depict, segmenter):
+        assert len({result['unperturbed'], *result['kinds']['noise']['scores'][1]}) == 3
+    tied = depict['kinds']['within-heads']['scores']  # but for pixels that rounding decides
+    np.testing.assert_allclose(tied, depict['unperturbed'], atol=0.05)
+    assert ours['kinds']['within-heads']['mean'][1] != ours['unperturbed']
+    output = capsys.readouterr().out
+    assert 'SegmenterMaskTransformerHead has no subspaces to rotate, and is left out' in output
+    with Image.open('perturb.png') as picture:
+        assert picture.width > 800
+        assert len(picture.convert('RGB').getcolors(2**24)) > 100
+
+
+SLIDE = ['model.test_cfg.mode=slide', 'model.test_cfg.crop_size=(64,64)',
+         'model.test_cfg.stride=(48,48)']
+
+
+@pytest.mark.parametrize('base, metric, options', [
+    ('cbt-t_shapes', 'mIoU', []),
+    ('cbt-t_shapes', 'mIoU', SLIDE),
+    ('cbt-t_shapes-cls', 'accuracy/top1', []),
+])
+def test_perturb_scores_as_the_test_does(base, metric, options, make, run_tool):
+    config, checkpoint = make(base)
+    options = ['--cfg-options', 'test_dataloader.num_workers=0', *options]
+    run_tool('test', config, checkpoint, '--work-dir', 'test', *options)
+    [file] = Path('test').glob('*/[0-9]*.json')
+    run_tool('perturb', config, checkpoint, '--num', 0, '--stds', 0.1, '--seeds', 1,
+             '--json', 'perturb.json', *options)
+    [result] = json.loads(Path('perturb.json').read_text())['results'].values()
+    assert result['num_images'] == 3
+    assert result['unperturbed'] == pytest.approx(json.loads(file.read_text())[metric])
+
+
+@pytest.mark.parametrize('head_cfg, arguments, message', [
+    (dict(_delete_=True, type='FCNHead', channels=16, num_classes=6), [],
+     'has no attention layer in its decode_head'),
+    (SEGMENTER_HEAD, ['--kind', 'whole-basis'],
+     'has no attention whose subspaces can be rotated in its decode_head'),
+    ({}, ['--cfg-options', 'test_evaluator.iou_metrics=[mDice]'],
+     'test_evaluator gives aAcc, mDice, mAcc, but no mIoU'),
+])
+def test_perturb_refuses(head_cfg, arguments, message, make, run_tool):
+    with pytest.raises(SystemExit, match=message):
+        run_tool('perturb', *make('cbt-t_shapes', **head_cfg), *arguments)
+    assert not Path('perturb.png').exists()
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['c.py'], 'give a checkpoint for each config'),
+    (['c.py', 'c.pth', '--stds', '0.1', '0'], '--stds must be positive'),
+    (['c.py', 'c.pth', '--seeds', '0'], '--seeds must be at least 1'),
+])
+def test_perturb_refuses_arguments(arguments, message, run_tool, capsys):
+    with pytest.raises(SystemExit):
+        run_tool('perturb', *arguments)
+    assert message in capsys.readouterr().err

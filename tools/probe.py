@@ -18,13 +18,11 @@ import matplotlib
 import torch
 from matplotlib.figure import Figure
 from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
-from mmengine.registry import DATASETS
 from rich.progress import track
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.engine import check_data_folders, load_config, report_user_errors
-from cbsa_mm.engine.model import load_model, predict
+from cbsa_mm.engine import load_config, report_user_errors
+from cbsa_mm.engine.model import load_model, predict, read_test_images
 from cbsa_mm.errors import UserError
 from cbsa_mm.interpret import LayerRecord, Recorder
 
@@ -37,7 +35,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('models', nargs='+', metavar='CONFIG CHECKPOINT', help='one pair or more')
     parser.add_argument('--what', choices=['compression', 'reduction'], default='compression',
                         help='the picture to draw; %(default)s by default')
-    parser.add_argument('--num', type=int, default=100, help='images; %(default)s by default')
+    parser.add_argument('--num', type=int, default=100,
+                        help='test images, evenly spaced, all if 0; %(default)s by default')
     parser.add_argument('--part', choices=['backbone', 'decode_head'], default='backbone',
                         help='whose layers; %(default)s by default')
     parser.add_argument('--out', type=Path, help='file of the picture; WHAT.png by default')
@@ -54,17 +53,13 @@ def parse_args() -> argparse.Namespace:
 def measure(cfg: Config, checkpoint: str, args: argparse.Namespace) -> dict[str, dict[str, list]]:
     """Mean and standard deviation over images of each kind of value, by layer."""
     model = load_model(cfg, checkpoint)
-    check_data_folders(cfg, ('test_dataloader', ))
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    values = {}
-    indices = torch.linspace(0, len(dataset) - 1, min(args.num, len(dataset))).long().tolist()
+    images, values = read_test_images(cfg, args.num), {}
     with Recorder(model) as recorder:
         layers = [layer for layer in recorder.layers if layer.name.startswith(args.part)]
         if not layers:
             raise UserError(f'{cfg.filename} has no attention in its {args.part}')
-        for i in track(indices, Path(cfg.filename).stem):
-            inputs = model.data_preprocessor(pseudo_collate([dataset[i]]), False)['inputs']
-            predict(model, inputs)
+        for image in track(images, Path(cfg.filename).stem):
+            predict(model, model.data_preprocessor(image, False)['inputs'])
             for k, layer in enumerate(layers):
                 for name, value in values_of(layer).items():
                     values.setdefault(name, {}).setdefault(k, []).append(value[0])

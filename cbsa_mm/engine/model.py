@@ -1,4 +1,4 @@
-"""A config's model and one image, without a Runner: for tools that look inside."""
+"""A config's model and images, without a Runner: for tools that look inside."""
 from pathlib import Path
 
 import numpy as np
@@ -6,13 +6,14 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.logging import MMLogger
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
 
 from cbsa_mm.errors import UserError
 
-from .checks import load_strictly
+from .checks import check_data_folders, load_strictly
 from .launch import read_metainfo
 
 ANNOTATIONS = ('LoadAnnotations', 'CheckSegLabels')
@@ -84,6 +85,28 @@ def read_image(cfg: Config, model: nn.Module, path: Path | str) -> tuple[Tensor,
         shown = shown * preprocessor.std + preprocessor.mean
     shown = shown.round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
     return inputs, shown
+
+
+def read_test_images(cfg: Config, num: int, batch_size: int = 1) -> DataLoader:
+    """Reads images of a config's test set, evenly spaced, as its test pipeline does.
+
+    Args:
+        cfg: The config.
+        num: How many at most; all if 0.
+        batch_size: Images in a batch.
+
+    Returns:
+        Batches for the model's data preprocessor.
+
+    Raises:
+        UserError: If a folder of the data set is missing.
+    """
+    check_data_folders(cfg, ('test_dataloader', ))
+    init_default_scope(cfg.default_scope)
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    num = min(num or len(dataset), len(dataset))
+    indices = torch.linspace(0, len(dataset) - 1, num).long().tolist()
+    return DataLoader(Subset(dataset, indices), batch_size, collate_fn=pseudo_collate)
 
 
 @torch.no_grad()

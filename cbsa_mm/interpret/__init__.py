@@ -1,10 +1,21 @@
-"""Looking inside: representatives, attention maps, coding rates, in plain PyTorch."""
+"""Looking inside: representatives, attention maps, coding rates, robustness, in plain PyTorch."""
 from .maps import attention_maps, enlarge, patch_index
 from .measures import attention_rank, coding_rate, sparsity, subspace_overlap
+from .perturb import (
+    add_noise,
+    attention_layers,
+    perturbed,
+    random_rotation,
+    rotate_whole_basis,
+    rotate_within_heads,
+    with_subspaces,
+)
 from .recorder import LayerRecord, Recorder
 from .trace import Trace, trace
 
 __all__ = [
-    'LayerRecord', 'Recorder', 'Trace', 'attention_maps', 'attention_rank', 'coding_rate',
-    'enlarge', 'patch_index', 'sparsity', 'subspace_overlap', 'trace'
+    'LayerRecord', 'Recorder', 'Trace', 'add_noise', 'attention_layers', 'attention_maps',
+    'attention_rank', 'coding_rate', 'enlarge', 'patch_index', 'perturbed', 'random_rotation',
+    'rotate_whole_basis', 'rotate_within_heads', 'sparsity', 'subspace_overlap', 'trace',
+    'with_subspaces'
 ]

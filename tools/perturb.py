@@ -1,0 +1,245 @@
+"""Measures how models bear perturbed attention layers: mIoU or accuracy against the strength.
+
+Draws and tabulates mean and standard deviation over the seeds for each kind of perturbation:
+  noise         Gaussian, on every parameter of the layers
+  within-heads  random rotation of each head's coordinates; changes nothing where the output is tied
+  whole-basis   random rotation of the coordinates of all heads at once, which mixes the heads
+A rotation is the matrix exponential of skew-symmetric noise. Several models in one run: give
+CONFIG CHECKPOINT pairs one after another.
+"""
+import argparse
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from mmengine.config import DictAction
+from mmengine.device import get_device
+from mmengine.evaluator import Evaluator
+from mmengine.logging import MMLogger
+from mmengine.structures import BaseDataElement
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor, nn
+
+from cbsa_mm.checkpoints import write_whole
+from cbsa_mm.engine import load_config, report_user_errors
+from cbsa_mm.engine.model import load_model, read_test_images
+from cbsa_mm.errors import UserError
+from cbsa_mm.interpret import (
+    add_noise,
+    attention_layers,
+    perturbed,
+    rotate_whole_basis,
+    rotate_within_heads,
+    with_subspaces,
+)
+
+KINDS = {
+    'noise': add_noise,
+    'within-heads': rotate_within_heads,
+    'whole-basis': rotate_whole_basis,
+}
+TITLES = {
+    'noise': 'noise on every parameter',
+    'within-heads': 'rotation within each head',
+    'whole-basis': 'rotation across the heads',
+}
+METRICS = {'mIoU': 'mIoU', 'accuracy/top1': 'top-1 accuracy'}
+COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')  # Okabe and Ito's
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('models', nargs='+', metavar='CONFIG CHECKPOINT', help='one pair or more')
+    parser.add_argument('--part', choices=['decode_head', 'backbone'],
+                        help="whose attention layers; a segmenter's decode_head and a "
+                        "classifier's backbone by default")
+    parser.add_argument('--kind', nargs='+', choices=KINDS, default=['noise'],
+                        help='perturbations; noise by default')
+    parser.add_argument('--stds', nargs='+', type=float, metavar='STD',
+                        default=[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.],
+                        help='standard deviations of the noise; %(default)s by default')
+    parser.add_argument('--seeds', type=int, default=3,
+                        help='draws for each; %(default)s by default')
+    parser.add_argument('--num', type=int, default=100,
+                        help='test images, evenly spaced, all if 0; %(default)s by default')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        default={}, help='override values of all configs')
+    parser.add_argument('--out', type=Path, default=Path('perturb.png'),
+                        help='picture to write; %(default)s by default')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write all numbers here')
+    args = parser.parse_args()
+    if len(args.models) % 2:
+        parser.error('give a checkpoint for each config: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]')
+    if min(args.stds) <= 0:
+        parser.error(f'--stds must be positive, as their axis is logarithmic, not {min(args.stds)}')
+    if args.seeds < 1 or args.num < 0:
+        parser.error('--seeds must be at least 1, and --num at least 0')
+    args.stds.sort()
+    return args
+
+
+class Subject:
+    """A model, its attention layers and its test images.
+
+    Args:
+        config: Config file.
+        checkpoint: File of weights that fit it.
+        args: What was asked for.
+
+    Raises:
+        UserError: If there is nothing to perturb, or a file is missing or wrong.
+    """
+
+    def __init__(self, config: str, checkpoint: str, args: argparse.Namespace) -> None:
+        cfg = load_config(argparse.Namespace(config=config, cfg_options=args.cfg_options))
+        self.model = load_model(cfg, checkpoint, get_device())
+        segments = hasattr(self.model, 'decode_head')
+        self.part = args.part or ('decode_head' if segments else 'backbone')
+        self.layers = [layer for name, layer in attention_layers(self.model).items()
+                       if name.startswith(f'{self.part}.')]
+        self.kinds = [kind for kind in dict.fromkeys(args.kind)
+                      if kind == 'noise' or with_subspaces(self.layers)]
+        if not self.layers or not self.kinds:
+            what = 'attention whose subspaces can be rotated' if self.layers else 'attention layer'
+            raise UserError(f'{config} has no {what} in its {self.part}')
+        self.images = read_test_images(cfg, args.num, cfg.test_dataloader.get('batch_size', 1))
+        self.metric = 'mIoU' if segments else 'accuracy/top1'
+        self.evaluator = Evaluator(cfg.test_evaluator)
+        self.evaluator.dataset_meta = self.images.dataset.dataset.metainfo
+        if self.part == 'decode_head':
+            self.model.backbone = Remembered(self.model.backbone)
+
+    def measure(self, name: str, args: argparse.Namespace) -> dict:
+        """Scores in per cent, unperturbed and for each kind, strength and seed."""
+        batches = [self.model.data_preprocessor(batch, False)
+                   for batch in track(self.images, f'{name}: images')]
+        result = dict(part=self.part, metric=METRICS[self.metric],
+                      num_images=len(self.images.dataset), unperturbed=self.score(batches))
+        cases = list(itertools.product(self.kinds, args.stds, range(args.seeds)))
+        scores = []
+        for kind, std, seed in track(cases, name):
+            with perturbed(self.layers, KINDS[kind], std, seed):
+                scores.append(self.score(batches))
+        scores = np.reshape(scores, (len(self.kinds), len(args.stds), args.seeds))
+        result['kinds'] = {
+            kind: dict(scores=values.tolist(), mean=values.mean(1).tolist(),
+                       std=values.std(1, ddof=min(1, args.seeds - 1)).tolist())
+            for kind, values in zip(self.kinds, scores)}
+        return result
+
+    def score(self, batches: list[dict]) -> float:
+        """mIoU or accuracy, in per cent, by the config's own evaluator."""
+        metrics = self.evaluator.offline_evaluate(self.predict(batches))
+        if self.metric not in metrics:
+            raise UserError(f"the config's test_evaluator gives {', '.join(metrics)}, but no "
+                            f'{self.metric}')
+        return float(metrics[self.metric])
+
+    @torch.no_grad()
+    def predict(self, batches: list[dict]) -> Iterator[BaseDataElement]:
+        """Predictions, one by one, along with the truth."""
+        for batch in batches:
+            samples = [sample.clone() for sample in batch['data_samples']]  # they receive tensors
+            yield from self.model(batch['inputs'], samples, mode='predict')
+
+
+class Remembered(nn.Module):
+    """Computes the features of an input once, for inputs that are kept and not changed.
+
+    Args:
+        backbone: Computes them.
+    """
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.features = backbone, {}
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Maps images, or crops of such, to what the backbone maps them to."""
+        place = x.data_ptr(), x.shape, x.stride()
+        if place not in self.features:
+            self.features[place] = x, self.backbone(x)  # with x alive, its place is its own
+        return self.features[place][1]
+
+
+def main() -> None:
+    args = parse_args()
+    MMLogger.get_current_instance().setLevel('ERROR')  # no table of classes for each score
+    pairs = list(zip(args.models[::2], args.models[1::2]))
+    stems = [Path(config).stem for config, _ in pairs]
+    names = [stem if stems.count(stem) == 1 else f'{stem}, {checkpoint}'
+             for stem, (_, checkpoint) in zip(stems, pairs)]
+    subjects = [Subject(*pair, args) for pair in pairs]
+    results = {}
+    for name in names:
+        subject = subjects.pop(0)  # its images go with it
+        for kind in set(args.kind) - set(subject.kinds):
+            print(f'{name} has no subspaces to rotate, and is left out of {kind}')
+        results[name] = subject.measure(name, args)
+    for kind in dict.fromkeys(args.kind):
+        Console().print(tabulate(kind, args.stds, results))
+    write_whole(args.out, lambda file: draw(args.stds, results).savefig(file, dpi=110))
+    print(f'The picture is {args.out}')
+    if args.json:
+        text = json.dumps(dict(command=' '.join(sys.argv), stds=args.stds, results=results),
+                          indent=1)
+        write_whole(args.json, lambda file: file.write_text(text))
+
+
+def tabulate(kind: str, stds: list[float], results: dict) -> Table:
+    """Scores of one kind: a row for each strength, a column for each model."""
+    results = {name: result for name, result in results.items() if kind in result['kinds']}
+    title = f'{TITLES[kind]}, per cent'
+    table = Table(title=title, min_width=len(title))
+    table.add_column('std', justify='right')
+    for name, result in results.items():
+        table.add_column(f'{name}\n{result["metric"]}', justify='right')
+    table.add_row('0', *(f'{result["unperturbed"]:.1f}' for result in results.values()))
+    for i, std in enumerate(stds):
+        curves = [result['kinds'][kind] for result in results.values()]
+        table.add_row(f'{std:g}', *(f'{c["mean"][i]:.1f} ± {c["std"][i]:.1f}' for c in curves))
+    return table
+
+
+def draw(stds: list[float], results: dict) -> Figure:
+    """A panel for each kind, a curve for each model, with a band of one standard deviation."""
+    matplotlib.use('agg')
+    kinds = [kind for kind in KINDS if any(kind in r['kinds'] for r in results.values())]
+    figure = Figure((1.2 + 3.4 * len(kinds), 3.2 + 0.2 * len(results)), layout='constrained')
+    panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+    styles = zip(itertools.cycle(COLOURS), itertools.cycle('os^Dv*P'))
+    for (name, result), (colour, marker) in zip(results.items(), styles):
+        for axes, kind in zip(panels, kinds):
+            if kind not in result['kinds']:
+                continue
+            mean, std = (np.array(result['kinds'][kind][key]) for key in ('mean', 'std'))
+            axes.axhline(result['unperturbed'], color=colour, linestyle='--', linewidth=1)
+            axes.plot(stds, mean, color=colour, marker=marker, markersize=4, label=name)
+            axes.fill_between(stds, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)
+    for axes, kind in zip(panels, kinds):
+        axes.set_title(TITLES[kind], fontsize=9)
+        axes.set_xscale('log')
+        axes.set_xlabel('std of the noise' + ' in the exponent' * (kind != 'noise'), fontsize=8)
+        axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+    panels[0].plot([], [], '--', color='gray', linewidth=1, label='unperturbed')
+    metrics = dict.fromkeys(result['metric'] for result in results.values())
+    panels[0].set_ylabel(f'{" or ".join(metrics)}, %', fontsize=8)
+    handles = {line.get_label(): line for axes in panels for line in axes.lines
+               if not line.get_label().startswith('_')}
+    figure.legend(handles.values(), handles, loc='outside lower center', fontsize=8)
+    return figure
+
+
+if __name__ == '__main__':
+    with report_user_errors():
+        main()
