@@ -35,6 +35,7 @@ def make(tmp_path):
         head = 'head' if base.endswith('cls') else 'decode_head'
         config.write_text(SMALL.format(
             base=str(CONFIGS / f'cbt/{base}.py'), attn=attn, head=head, head_cfg=head_cfg))
+        torch.manual_seed(0)
         torch.save(dict(state_dict=build_model(Config.fromfile(config)).state_dict()), checkpoint)
         return config, checkpoint
 
@@ -153,7 +154,7 @@ def test_perturb(make, run_tool, capsys):
     np.testing.assert_allclose(tied, depict['unperturbed'], atol=0.05)
     assert ours['kinds']['within-heads']['mean'][1] != ours['unperturbed']
     output = capsys.readouterr().out
-    assert 'SegmenterMaskTransformerHead has no subspaces to rotate, and is left out' in output
+    assert 'SegmenterMaskTransformerHead has no subspaces to rotate: it is left out' in output
     with Image.open('perturb.png') as picture:
         assert picture.width > 800
         assert len(picture.convert('RGB').getcolors(2**24)) > 100

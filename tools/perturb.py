@@ -66,7 +66,8 @@ def parse_args() -> argparse.Namespace:
                         help='perturbations; noise by default')
     parser.add_argument('--stds', nargs='+', type=float, metavar='STD',
                         default=[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.],
-                        help='standard deviations of the noise; %(default)s by default')
+                        help='standard deviations of the noise, for rotations in the exponent; '
+                        'seven from 0.001 to 1 by default')
     parser.add_argument('--seeds', type=int, default=3,
                         help='draws for each; %(default)s by default')
     parser.add_argument('--num', type=int, default=100,
@@ -182,8 +183,8 @@ def main() -> None:
     results = {}
     for name in names:
         subject = subjects.pop(0)  # its images go with it
-        for kind in set(args.kind) - set(subject.kinds):
-            print(f'{name} has no subspaces to rotate, and is left out of {kind}')
+        for kind in [kind for kind in args.kind if kind not in subject.kinds]:
+            print(f'{name} has no subspaces to rotate: it is left out of {kind}')
         results[name] = subject.measure(name, args)
     for kind in dict.fromkeys(args.kind):
         Console().print(tabulate(kind, args.stds, results))
