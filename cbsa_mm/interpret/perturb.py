@@ -7,6 +7,8 @@ from torch import Generator, Tensor, nn
 
 from cbsa_mm.layers import Block, SubspaceAttention
 
+from .trace import is_foreign_attention
+
 
 def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
     """Finds a model's attentions by name, without the LayerNorms before them.
@@ -18,8 +20,7 @@ def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
     of_blocks = {module.attn for module in model.modules() if isinstance(module, Block)}
     return {name: module for name, module in model.named_modules()
             if module in of_blocks
-            or isinstance(module, SubspaceAttention | nn.MultiheadAttention)
-            or hasattr(module, 'qkv') and hasattr(module, 'num_heads')}
+            or isinstance(module, SubspaceAttention) or is_foreign_attention(module)}
 
 
 @contextmanager

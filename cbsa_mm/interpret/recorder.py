@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from cbsa_mm.layers import Block, SubspaceAttention
 
 from .measures import coding_rate, sparsity
-from .trace import Trace, trace
+from .trace import Trace, is_foreign_attention, trace
 
 EXTRA_TOKENS = 'num_extra_tokens', 'num_prefix_tokens', 'with_cls_token'
 
@@ -129,8 +129,7 @@ class Recorder:
             if isinstance(module, Block):
                 record = LayerRecord(f'{name}.attn', module.attn, module.norm1)
                 self._blocks.append(module)
-            elif isinstance(module, nn.MultiheadAttention) or (
-                    hasattr(module, 'qkv') and hasattr(module, 'num_heads')):
+            elif is_foreign_attention(module):
                 record = LayerRecord(name, module)
                 self._blocks.append(None)
             else:

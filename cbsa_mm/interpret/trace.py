@@ -52,6 +52,12 @@ class Trace:
         return weights if A is None else weights @ A
 
 
+def is_foreign_attention(module: nn.Module) -> bool:
+    """Whether a module is the self-attention of a ViT of mmpretrain, mmseg or timm."""
+    return isinstance(module, nn.MultiheadAttention) or (
+        hasattr(module, 'qkv') and hasattr(module, 'num_heads'))
+
+
 @torch.no_grad()
 def trace(attn: nn.Module, x: Tensor, grid: tuple[int, int] | None = None,
           grid_offset: int = 0) -> Trace:
@@ -80,7 +86,7 @@ def trace(attn: nn.Module, x: Tensor, grid: tuple[int, int] | None = None,
         qkv = nn.functional.linear(x, attn.in_proj_weight, attn.in_proj_bias)
         q, k, v = qkv.unflatten(2, (3, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
         return Trace(v, queries=q, keys=k)
-    if hasattr(attn, 'qkv') and hasattr(attn, 'num_heads'):
+    if is_foreign_attention(attn):
         qkv = attn.qkv(x).unflatten(2, (3, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
         q, k, v = qkv.unbind(0)
         q, k = (getattr(attn, f'{name}_norm', nn.Identity())(t) for name, t in (('q', q), ('k', k)))
