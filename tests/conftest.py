@@ -9,6 +9,16 @@ import torch
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
+SMALL = '''
+_base_ = {base!r}
+model = dict(
+    backbone=dict(
+        arch=dict(embed_dims=16, num_layers=2, num_heads=2), img_size=64,
+        attn_cfg=dict(type={attn!r})),
+    {head}=dict(in_channels=16, **{head_cfg!r}))
+val_dataloader = dict(dataset=dict(num_images=3))
+test_dataloader = val_dataloader
+'''
 
 
 @pytest.fixture
@@ -37,6 +47,26 @@ def autocast():
         return torch.autocast('cpu', dtype)
 
     return context
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Writes a config and a checkpoint of random weights, as ``make(base, attn, **head_cfg)``."""
+    from mmengine.config import Config
+
+    from cbsa_mm.engine.model import build_model
+
+    def write(base, attn='CBSA', **head_cfg):
+        stem = '_'.join([base, attn, head_cfg.get('type', '')]).rstrip('_')
+        config, checkpoint = tmp_path / f'{stem}.py', tmp_path / f'{stem}.pth'
+        config.write_text(SMALL.format(
+            base=str(ROOT / f'configs/cbt/{base}.py'), attn=attn, head_cfg=head_cfg,
+            head='head' if base.endswith('cls') else 'decode_head'))
+        torch.manual_seed(0)
+        torch.save(dict(state_dict=build_model(Config.fromfile(config)).state_dict()), checkpoint)
+        return config, checkpoint
+
+    return write
 
 
 @pytest.fixture(scope='session')

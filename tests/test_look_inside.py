@@ -9,37 +9,9 @@ from mmengine.config import Config
 from PIL import Image
 
 from cbsa_mm.datasets.shapes import render
-from cbsa_mm.engine.model import build_model, read_image
+from cbsa_mm.engine.model import build_model, preprocess, read_image
 
-CONFIGS = Path(__file__).parents[1] / 'configs'
-SMALL = '''
-_base_ = {base!r}
-model = dict(
-    backbone=dict(
-        arch=dict(embed_dims=16, num_layers=2, num_heads=2), img_size=64,
-        attn_cfg=dict(type={attn!r})),
-    {head}=dict(in_channels=16, **{head_cfg!r}))
-val_dataloader = dict(dataset=dict(num_images=3))
-test_dataloader = val_dataloader
-'''
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-def make(tmp_path):
-    """Writes a config and a checkpoint of random weights, as ``make(base, attn, **head_cfg)``."""
-
-    def write(base, attn='CBSA', **head_cfg):
-        stem = '_'.join([base, attn, head_cfg.get('type', '')]).rstrip('_')
-        config, checkpoint = tmp_path / f'{stem}.py', tmp_path / f'{stem}.pth'
-        head = 'head' if base.endswith('cls') else 'decode_head'
-        config.write_text(SMALL.format(
-            base=str(CONFIGS / f'cbt/{base}.py'), attn=attn, head=head, head_cfg=head_cfg))
-        torch.manual_seed(0)
-        torch.save(dict(state_dict=build_model(Config.fromfile(config)).state_dict()), checkpoint)
-        return config, checkpoint
-
-    return write
 
 
 @pytest.fixture
@@ -85,9 +57,11 @@ def test_attention_maps_need_an_image(make, tmp_path, run_tool):
 @pytest.mark.parametrize('base', ['cbt-t_shapes', 'cbt-t_shapes-cls'])
 def test_the_image_shown_is_the_one_that_is_read(base, make, image):
     cfg = Config.fromfile(make(base)[0])
-    inputs, shown = read_image(cfg, build_model(cfg), image)
+    model = build_model(cfg)
+    inputs, shown = read_image(cfg, model, image)
     assert inputs.shape == (1, 3, 64, 64)
     np.testing.assert_array_equal(shown, render(0, 0, 64, 4)[0])  # RGB
+    assert torch.equal(preprocess(model, shown), inputs)
 
 
 @pytest.mark.parametrize('what', ['compression', 'reduction'])

@@ -34,7 +34,7 @@ def load_model(cfg: Config, checkpoint: str, device: torch.device | str = 'cpu')
     Args:
         cfg: The config.
         checkpoint: A file that fits it; ``dataset_meta`` tells the classes and their colours, else
-            the config's data set does. 'none' stands for random weights, always the same.
+            the config's data set does. 'none' stands for random weights, the same each time.
         device: Where the model goes.
 
     Raises:
@@ -107,6 +107,12 @@ def read_test_images(cfg: Config, num: int, batch_size: int = 1) -> DataLoader:
     num = min(num or len(dataset), len(dataset))
     indices = torch.linspace(0, len(dataset) - 1, num).long().tolist()
     return DataLoader(Subset(dataset, indices), batch_size, collate_fn=pseudo_collate)
+
+
+def preprocess(model: nn.Module, image: np.ndarray) -> Tensor:
+    """Makes a model's input (1, 3, H, W) of an image: RGB (H, W, 3) of uint8, taken as it is."""
+    image = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)  # BGR, as OpenMMLab reads
+    return model.data_preprocessor(dict(inputs=[image]), False)['inputs']
 
 
 @torch.no_grad()

@@ -12,10 +12,11 @@ from .perturb import (
 )
 from .recorder import LayerRecord, Recorder
 from .trace import Trace, trace
+from .zero_shot import boundary, iou, keep_mass, segment, split_labels
 
 __all__ = [
     'LayerRecord', 'Recorder', 'Trace', 'add_noise', 'attention_layers', 'attention_maps',
-    'attention_rank', 'coding_rate', 'enlarge', 'patch_index', 'perturbed', 'random_rotation',
-    'rotate_whole_basis', 'rotate_within_heads', 'sparsity', 'subspace_overlap', 'trace',
-    'with_subspaces'
+    'attention_rank', 'boundary', 'coding_rate', 'enlarge', 'iou', 'keep_mass', 'patch_index',
+    'perturbed', 'random_rotation', 'rotate_whole_basis', 'rotate_within_heads', 'segment',
+    'sparsity', 'split_labels', 'subspace_overlap', 'trace', 'with_subspaces'
 ]

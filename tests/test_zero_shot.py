@@ -1,0 +1,180 @@
+"""tools/zero_shot_seg.py, on small models with random weights."""
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from PIL import Image
+
+from cbsa_mm.datasets.shapes import render
+from cbsa_mm.engine.masks import open_test_set
+from cbsa_mm.interpret import split_labels
+
+CAMVID = Path(__file__).parents[1] / 'configs/cbt/cbt-t_camvid.py'
+PARTS = ('foreground', 'background', 'boundary')
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def voc(tmp_path):
+    """Three images in PASCAL VOC 2012's layout: object, background and void in bands of patches."""
+    root = tmp_path / 'VOCdevkit/VOC2012'
+    for folder in ('JPEGImages', 'SegmentationClass', 'ImageSets/Segmentation'):
+        (root / folder).mkdir(parents=True)
+    labels = np.zeros((32, 64), np.uint8)
+    labels[:, 16:24] = 255
+    labels[:, 24:] = 15
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        mask = Image.fromarray(labels)
+        mask.putpalette(rng.integers(256, size=768, dtype=np.uint8).tobytes())
+        mask.save(root / f'SegmentationClass/{i}.png')
+        image = rng.integers(256, size=(32, 64, 3), dtype=np.uint8)
+        Image.fromarray(image).save(root / f'JPEGImages/{i}.jpg')
+    (root / 'ImageSets/Segmentation/val.txt').write_text('0\n1\n2\n')
+    return root
+
+
+@pytest.fixture
+def camvid(tmp_path):
+    """Two images in CamVid's layout: a car on the road, and void."""
+    for kind in ('images', 'annotations'):
+        (tmp_path / f'data/camvid/{kind}/val').mkdir(parents=True)
+    labels = np.full((36, 48), 3, np.uint8)
+    labels[12:24, 12:36], labels[:, :4] = 8, 255
+    for i in range(2):
+        Image.fromarray(labels).save(tmp_path / f'data/camvid/annotations/val/{i}.png')
+        image = Image.fromarray(np.stack([labels] * 3, -1))
+        image.save(tmp_path / f'data/camvid/images/val/{i}.jpg')
+
+
+def test_scores_on_shapes(make, run_tool, capsys):
+    segmenter, checkpoint = make('cbt-t_shapes')
+    classifier, _ = make('cbt-t_shapes-cls', 'MHSA')
+    run_tool('zero_shot_seg', segmenter, checkpoint, classifier, 'none', '--json', 'scores.json')
+    printed = capsys.readouterr().out
+    results = json.loads(Path('scores.json').read_text())['results']
+    assert [result['name'] for result in results] == [
+        'cbt-t_shapes_CBSA, cbt-t_shapes_CBSA', 'cbt-t_shapes-cls_MHSA, random weights']
+    for result in results:
+        assert result['size'] == [64, 64]
+        for part in PARTS:
+            scores = result[part]
+            assert scores['num_images'] == 3
+            assert len(scores['layers']) == 2 and all(0 < s < 1 for s in scores['layers'])
+            assert max(scores['layers']) <= scores['any_layer'] < 1
+            assert f'{scores["any_layer"]:.3f}' in printed
+    with Image.open('zero_shot.png') as picture:
+        assert min(picture.size) > 500
+
+
+def test_images_and_masks_are_resized_alike(make):
+    images = open_test_set(Config.fromfile(make('cbt-t_shapes')[0]), None, width=2)
+    image, masks = images.read(0, (128, 128))
+    expected, labels = map(torch.from_numpy, render(1, 0, 128, 4))
+    assert torch.equal(torch.from_numpy(image), expected)  # RGB
+    assert torch.equal(masks, split_labels(labels, range(1, 6), width=2))
+    image, masks = images.read(0, (64, 256))
+    assert image.shape == (64, 256, 3)
+    assert torch.equal(masks, split_labels(labels, range(1, 6), 2)[:, ::2].repeat_interleave(2, 2))
+
+
+@pytest.fixture
+def perfect(monkeypatch):
+    """Gives models two heads more, so that each of VOC's parts above is the map of one head."""
+    masks = torch.zeros(3, 8, 8)
+    masks[0, :, 3:] = masks[1, :, :2] = masks[2, :, 2] = 1
+    monkeypatch.setattr('cbsa_mm.interpret.attention_maps', lambda *_: masks[None, :, None])
+
+
+def test_a_perfect_map_scores_1(voc, perfect, make, run_tool):
+    config, _ = make('cbt-t_shapes')
+    run_tool('zero_shot_seg', config, 'none', '--voc', voc, '--json', 'all.json', '--threshold', 1)
+    [result] = json.loads(Path('all.json').read_text())['results']
+    assert [result[part]['layers'] for part in PARTS] == [[1, 1]] * 3
+    run_tool('zero_shot_seg', config, 'none', '--voc', voc, '--json', 'part.json', '--num', 2)
+    [result] = json.loads(Path('part.json').read_text())['results']  # 60 % of 40, 16 and 8 patches
+    assert [result[part]['num_images'] for part in PARTS] == [2] * 3
+    assert [result[part]['any_layer'] for part in PARTS] == pytest.approx([24 / 40, 10 / 16, 5 / 8])
+
+
+def test_an_image_without_a_part_is_left_out(voc, perfect, make, run_tool):
+    config, _ = make('cbt-t_shapes')
+    path = voc / 'SegmentationClass/1.png'
+    Image.fromarray(np.zeros((32, 64), np.uint8)).save(path)
+    run_tool('zero_shot_seg', config, 'none', '--voc', voc, '--json', 'scores.json',
+             '--threshold', 1)
+    [result] = json.loads(Path('scores.json').read_text())['results']
+    assert [result[part]['num_images'] for part in PARTS] == [2, 3, 2]
+    assert [result[part]['any_layer'] for part in PARTS] == pytest.approx([1, (2 + 40 / 64) / 3, 1])
+    (voc / 'ImageSets/Segmentation/val.txt').write_text('1')
+    with pytest.raises(SystemExit, match='none of the 1 images has a pixel of foreground'):
+        run_tool('zero_shot_seg', config, 'none', '--voc', voc)
+    (voc / 'ImageSets/Segmentation/val.txt').write_text('')
+    with pytest.raises(SystemExit, match='the data set has no images'):
+        run_tool('zero_shot_seg', config, 'none', '--voc', voc)
+
+
+def test_voc_that_is_not_there(voc, make, run_tool):
+    config, _ = make('cbt-t_shapes')
+    for root, missing in ((Path('data/VOC'), 'JPEGImages'), (voc.parent, 'JPEGImages'),
+                          (voc, 'ImageSets/Segmentation/val.txt')):
+        (root / missing).unlink(missing_ok=True)
+        with pytest.raises(SystemExit) as error:
+            run_tool('zero_shot_seg', config, 'none', '--voc', root)
+        assert str(error.value).endswith(
+            f'there is no {root / missing}. PASCAL VOC 2012 is expected as it unpacks, in '
+            f'VOCdevkit/VOC2012:\n  {root}/JPEGImages/*.jpg\n  {root}/SegmentationClass/*.png\n'
+            f'  {root}/ImageSets/Segmentation/val.txt')
+    assert not Path('zero_shot.png').exists()
+
+
+@pytest.mark.parametrize('file, content, message', [
+    ('JPEGImages/2.jpg', b'text', 'is missing, or no image that can be read'),
+    ('SegmentationClass/2.png', None, 'is missing, or no image that can be read'),
+    ('SegmentationClass/2.png', np.zeros((32, 64, 3), np.uint8), r'shape \(32, 64, 3\), its image'),
+    ('SegmentationClass/2.png', np.full((32, 64), 21, np.uint8), r'has values \[21\] outside'),
+])
+def test_refuses_files_of_voc(file, content, message, voc, make, run_tool):
+    if isinstance(content, np.ndarray):
+        Image.fromarray(content).save(voc / file)
+    elif content:
+        (voc / file).write_bytes(content)
+    else:
+        (voc / file).unlink()
+    config, _ = make('cbt-t_shapes')
+    with pytest.raises(SystemExit, match=f'2.*{message}'):
+        run_tool('zero_shot_seg', config, 'none', '--voc', voc)
+    assert not Path('zero_shot.png').exists()
+
+
+def test_foreground_by_name(camvid, run_tool):
+    with pytest.raises(SystemExit, match='no class named background: say which .* sky, building'):
+        run_tool('zero_shot_seg', CAMVID, 'none')
+    with pytest.raises(SystemExit, match='bus, cat: no class of the data set, which are sky, buil'):
+        run_tool('zero_shot_seg', CAMVID, 'none', '--foreground', 'bus', 'car', 'cat')
+    run_tool('zero_shot_seg', CAMVID, 'none', '--foreground', 'car', '--size', 48, 64, '--json',
+             'scores.json')
+    [result] = json.loads(Path('scores.json').read_text())['results']
+    assert result['size'] == [48, 64]
+    assert all(result[part]['num_images'] == 2 for part in PARTS)
+
+
+@pytest.mark.parametrize('base, attn, options, message', [
+    ('cbt-t_shapes', 'TSSA', [], 'no token-by-token matrix.* CBSA by pooled .* have one'),
+    ('cbt-t_shapes-cls', 'CBSA', [], 'has no masks: choose a config for segmentation, or PASCAL'),
+    ('cbt-t_shapes', 'CBSA', ['--size', 60, 64], '60 x 64 pixels are no multiple of its patches'),
+    ('cbt-t_shapes', 'CBSA', ['--threshold', 60], 'must be above 0 and at most 1, got 60'),
+])
+def test_refuses(base, attn, options, message, make, run_tool):
+    with pytest.raises(SystemExit, match=message):
+        run_tool('zero_shot_seg', *make(base, attn), *options)
+    assert not Path('zero_shot.png').exists()
+
+
+def test_needs_a_class_token(make, run_tool, monkeypatch):
+    monkeypatch.setattr('cbsa_mm.backbones.CBT.num_extra_tokens', 0)
+    with pytest.raises(SystemExit, match='the backbone has no class token whose attention can be'):
+        run_tool('zero_shot_seg', make('cbt-t_shapes')[0], 'none')
