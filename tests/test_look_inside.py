@@ -73,8 +73,10 @@ def test_probe(what, make, run_tool):
     assert list(results) == ['cbt-t_shapes_CBSA', 'cbt-t_shapes_CBSA, random weights']
     rates = ['tokens', 'tokens_after', 'representatives', 'representatives_after']
     for curves in results.values():
+        for steps, overlap in zip(curves.pop('step_sizes'), curves.pop('overlap'), strict=True):
+            assert np.shape([steps['step_rep'], steps['step_x']]) == np.shape(overlap) == (2, 2)
         assert set(curves) == {
-            *rates, *(f'normalized_{name}' for name in rates), 'sparsity',
+            *rates, *(f'normalized_{name}' for name in rates), 'sparsity', 'rank',
             'reduction_of_tokens', 'reduction_of_representatives'}
         for values in curves.values():
             assert len(values['mean']) == len(values['std']) == 2

@@ -41,7 +41,8 @@ def parse_args() -> argparse.Namespace:
                         help='whose layers; %(default)s by default')
     parser.add_argument('--out', type=Path, help='file of the picture; WHAT.png by default')
     parser.add_argument('--json', type=Path, metavar='FILE',
-                        help='write the numbers of both pictures here')
+                        help='write the numbers of both pictures here, and ranks of A, step '
+                        'sizes and overlaps of subspaces')
     args = parser.parse_args()
     if len(args.models) % 2:
         parser.error('give a checkpoint for each config: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]')
@@ -50,8 +51,8 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def measure(cfg: Config, checkpoint: str, args: argparse.Namespace) -> dict[str, dict[str, list]]:
-    """Mean and standard deviation over images of each kind of value, by layer."""
+def measure(cfg: Config, checkpoint: str, args: argparse.Namespace) -> dict:
+    """By layer, mean and standard deviation over images of what varies, and what does not."""
     model = load_model(cfg, checkpoint)
     images, values = read_test_images(cfg, args.num), {}
     with Recorder(model) as recorder:
@@ -63,9 +64,14 @@ def measure(cfg: Config, checkpoint: str, args: argparse.Namespace) -> dict[str,
             for k, layer in enumerate(layers):
                 for name, value in values_of(layer).items():
                     values.setdefault(name, {}).setdefault(k, []).append(value[0])
-    return {name: {statistic: [getattr(torch.stack(by_layer[k]), statistic)(0).tolist()
-                               if k in by_layer else None for k in range(len(layers))]
-                   for statistic in ('mean', 'std')} for name, by_layer in values.items()}
+    results = {name: {statistic: [getattr(torch.stack(by_layer[k]), statistic)(0).tolist()
+                                  if k in by_layer else None for k in range(len(layers))]
+                      for statistic in ('mean', 'std')} for name, by_layer in values.items()}
+    results['step_sizes'] = [{name: step.tolist() for name, step in layer.step_sizes().items()}
+                             for layer in layers]
+    results['overlap'] = [None if layer.overlap() is None else layer.overlap().tolist()
+                          for layer in layers]
+    return results
 
 
 def values_of(layer: LayerRecord) -> dict[str, torch.Tensor]:
@@ -73,8 +79,8 @@ def values_of(layer: LayerRecord) -> dict[str, torch.Tensor]:
     values = layer.coding_rates()
     values |= {f'normalized_{name}': v for name, v in layer.coding_rates(normalize=True).items()}
     values |= {f'reduction_of_{name}': value for name, value in layer.reductions().items()}
-    if layer.sparse is not None:
-        values['sparsity'] = layer.sparsity()
+    values |= {name: value.float() for name, value in
+               (('sparsity', layer.sparsity()), ('rank', layer.rank())) if value is not None}
     return values
 
 

@@ -6,9 +6,9 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from cbsa_mm.layers import Block, SubspaceAttention
+from cbsa_mm.layers import MHSA, Block, SubspaceAttention
 
-from .measures import coding_rate, sparsity
+from .measures import attention_rank, coding_rate, sparsity, subspace_overlap
 from .trace import Trace, is_foreign_attention, trace
 
 EXTRA_TOKENS = 'num_extra_tokens', 'num_prefix_tokens', 'with_cls_token'
@@ -94,6 +94,23 @@ class LayerRecord:
         broadcast = inside.coefficients.mT @ inside.contracted
         return {'tokens': by_head(inside.tokens) - by_head(broadcast),
                 'representatives': by_head(inside.representatives) - by_head(inside.contracted)}
+
+    def rank(self) -> Tensor | None:
+        """The rank of the coefficients A of each head (B, h); None without representatives."""
+        A = self.trace.coefficients
+        return None if A is None else attention_rank(A)
+
+    def step_sizes(self) -> dict[str, Tensor]:
+        """The learned step sizes of a CBSA by name, ``step_rep`` and ``step_x``, (h, ) or (1, )."""
+        steps = {name: getattr(self.attn, name, None) for name in ('step_rep', 'step_x')}
+        return {name: step.detach().flatten() for name, step in steps.items() if step is not None}
+
+    def overlap(self) -> Tensor | None:
+        """How far the subspaces overlap (h, h), see :func:`subspace_overlap`; None where there are
+        three projections."""
+        if not isinstance(self.attn, SubspaceAttention) or isinstance(self.attn, MHSA):
+            return None
+        return subspace_overlap(self.attn.in_proj.weight, self.attn.num_heads)
 
     def sparsity(self) -> Tensor | None:
         """The share of zeros (B, ) in the output of ISTA; None without one."""

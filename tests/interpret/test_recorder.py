@@ -122,6 +122,22 @@ def test_reductions_by_head(image):
                 torch.testing.assert_close(reductions[name][:, k], expected)
 
 
+def test_ranks_steps_and_overlaps(image):
+    model = make(POOLED[0])
+    with Recorder(model) as recorder:
+        model(image)
+    for layer in recorder.layers:
+        assert torch.equal(layer.rank(), torch.linalg.matrix_rank(layer.trace.coefficients))
+        steps = layer.step_sizes()
+        assert steps['step_rep'].tolist() == layer.attn.step_rep.flatten().tolist()
+        assert steps['step_x'].tolist() == layer.attn.step_x.flatten().tolist()
+        torch.testing.assert_close(layer.overlap().diagonal(), torch.ones(3))
+    with Recorder(make(dict(type='MHSA'))) as recorder:
+        recorder.layers[0].x = torch.randn(1, 21, 24)
+    layer = recorder.layers[0]
+    assert (layer.rank(), layer.step_sizes(), layer.overlap()) == (None, {}, None)
+
+
 def test_records_the_last_pass(image):
     model = make(POOLED[0])
     with Recorder(model) as recorder:
