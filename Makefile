@@ -31,7 +31,7 @@ test: .venv/installed
 lint: .venv/installed
 	ruff check .
 
-.venv/installed: setup.py pyproject.toml
+.venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
 	python -m pip install -q -e '.[onedl,test,lint]'
 	touch $@

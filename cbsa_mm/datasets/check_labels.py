@@ -1,11 +1,9 @@
 """A transform that refuses label maps which would derail training."""
 import numpy as np
-from mmengine.registry import TRANSFORMS
 
 from cbsa_mm.errors import UserError
 
 
-@TRANSFORMS.register_module()
 class CheckSegLabels:
     """Checks a label map just loaded, so that an error names the file at fault.
 

@@ -6,7 +6,6 @@ import textwrap
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
-from mmengine.registry import HOOKS
 from mmengine.runner import CheckpointLoader, Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -128,7 +127,6 @@ def _advise_conversion(checkpoint: dict) -> str | None:
             'tools/convert_checkpoint.py SRC DST')
 
 
-@HOOKS.register_module()
 class StrictLoadHook(Hook):
     """Refuses a checkpoint, or pretrained weights, that do not fit.
 
@@ -153,7 +151,6 @@ class StrictLoadHook(Hook):
         load_strictly(_unwrap(runner.model), checkpoint)
 
 
-@HOOKS.register_module()
 class ClassCountHook(Hook):
     """Refuses a data set with more classes than the model can predict."""
 

@@ -9,7 +9,6 @@ import torch
 from mmengine.dist import barrier, get_local_rank
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
-from mmengine.registry import HOOKS
 from mmengine.runner import CheckpointLoader, Runner
 
 from cbsa_mm.checkpoints import read_checkpoint
@@ -41,7 +40,6 @@ def _load(filename: str, map_location: Any = None) -> dict:
     return read_checkpoint(path, map_location)
 
 
-@HOOKS.register_module()
 class PlainCheckpointHook(Hook):
     """Keeps training checkpoints free of all but tensors and plain values.
 
