@@ -1,6 +1,7 @@
 """What `import cbsa_mm` does with some of the OpenMMLab libraries missing."""
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,22 @@ def run(code, missing=()):
     block = ''.join(f'import sys; sys.modules[{name!r}] = None\n' for name in missing)
     return subprocess.run([sys.executable, '-W', 'ignore', '-c', block + code],
                           capture_output=True, text=True)
+
+
+def test_costs_nothing():
+    result = run('''
+import sys, time
+import mmengine
+before = set(sys.modules)
+start = time.perf_counter()
+import cbsa_mm
+seconds = time.perf_counter() - start
+new = {name.split('.')[0] for name in set(sys.modules) - before}
+assert not new & {'torch', 'mmcv', 'mmseg', 'mmpretrain'}, new
+assert seconds < 0.3, seconds
+''')
+    assert (result.returncode, result.stdout) == (0, run('import mmengine').stdout), result.stderr
+    assert result.stderr == ''
 
 
 def test_registers_once_and_quietly():
@@ -30,8 +47,20 @@ from mmseg.registry import DATASETS, MODELS
 assert MODELS.get('CBTMaskTransformerHead') and DATASETS.get('CamVidDataset')
 from mmpretrain.registry import MODELS
 assert MODELS.get('CBT')
+assert MODELS.get('CBT') is importlib.import_module('cbsa_mm.backbones').CBT
 ''')
     assert result.returncode == 0, result.stderr
+
+
+def test_every_name_is_found():
+    import cbsa_mm.registry as ours
+    for library, names in (('mmengine.registry', ours.ROOT), ('mmseg.registry', ours.MMSEG)):
+        library = import_module(library)
+        for registry, modules in names.items():
+            for module, names in modules.items():
+                for name in names:
+                    found = getattr(library, registry).get(name)
+                    assert found is getattr(import_module(module), name)
 
 
 def test_without_mmseg_classification_works():
