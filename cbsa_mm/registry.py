@@ -19,7 +19,7 @@ ROOT = {
             'CBSA', 'MHSA', 'MSSA', 'TSSA', 'AdaptedMHSA', 'AgentAttention'],
     },
     'DATASETS': {'cbsa_mm.datasets': ['ShapesDataset']},
-    'TRANSFORMS': {'cbsa_mm.datasets': ['CheckSegLabels']},
+    'TRANSFORMS': {'cbsa_mm.datasets': ['CheckClsLabels', 'CheckSegLabels']},
     'HOOKS': {'cbsa_mm.engine': [
         'ClassCountHook', 'CompressionHook', 'PlainCheckpointHook', 'StrictLoadHook']},
     'PARAM_SCHEDULERS': {'cbsa_mm.engine': ['MinWarmupCosineLR']},

@@ -48,7 +48,7 @@ def test_attention_maps_refuse(arguments, message, make, image, run_tool):
 
 def test_attention_maps_need_an_image(make, tmp_path, run_tool):
     (tmp_path / 'text.png').write_text('no image')
-    for name, message in (('text.png', 'is no image that can be read'),
+    for name, message in (('text.png', 'image text.png is no image file: replace it'),
                           ('none.png', 'there is no image none.png')):
         with pytest.raises(SystemExit, match=message):
             run_tool('attention_map', name, *make('cbt-t_shapes'))

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DATASETS
 from PIL import Image
 
+from cbsa_mm.datasets import ShapesDataset
 from cbsa_mm.datasets.shapes import render
 
 ROOT = Path(__file__).parents[1]
@@ -125,6 +127,22 @@ def test_classification_train_test_predict_show(classifier, run_tool, images, tm
     assert Image.open(tmp_path / 'results.png').width > 500
 
 
+@DATASETS.register_module()
+class ShapeArrays(ShapesDataset):
+    """Pixels instead of paths, as mmpretrain's CIFAR10 gives them."""
+
+    def load_data_list(self):
+        return [dict(img=render(0, i, 64, 1)[0], gt_label=0) for i in range(self.num_images)]
+
+
+def test_shows_results_on_a_data_set_of_arrays(classifier, run_tool, tmp_path):
+    run_tool('show_results', CONFIGS / 'cbt-t_shapes-cls.py', classifier / 'epoch_1.pth', '--num',
+             2, '--cfg-options', *SHAPES, 'model.head.in_channels=16',
+             'test_dataloader.dataset.type=ShapeArrays',
+             'test_dataloader.dataset.pipeline.0.type=PILToNumpy')
+    assert Image.open(tmp_path / 'results.png').width > 500
+
+
 @pytest.mark.parametrize('kind', ['segmenter', 'classifier'])
 def test_reparameterized_checkpoint_predicts_the_same(kind, request, run_tool, tmp_path, capsys):
     work_dir = request.getfixturevalue(kind)
@@ -230,6 +248,7 @@ def ade20k_options(root):
         'train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'train_dataloader.num_workers=0',
         'val_dataloader.num_workers=0', 'model.backbone.init_cfg=None',
         'model.backbone.img_size=(64,64)', 'model.data_preprocessor.size=(64,64)',
+        'model.decode_head.attn_cfg.type=CBSA', 'model.decode_head.attn_cfg.grid_size=4',
         'model.test_cfg.crop_size=(64,64)', 'model.test_cfg.stride=(48,48)',
         'train_dataloader.dataset.pipeline.3.scale=(256,64)',
         'train_dataloader.dataset.pipeline.4.crop_size=(64,64)',
@@ -239,8 +258,8 @@ def ade20k_options(root):
 
 
 def imagenet_options(root):
-    """Two iterations and a validation of an ImageNet config on a few classes."""
-    options = []
+    """Two iterations and a validation of an ImageNet config on three classes."""
+    options = ['model.head.num_classes=3', 'val_evaluator.topk=(1, )']
     for split in ('train', 'val'):
         options += [f'{split}_dataloader.dataset.type=CustomDataset',
                     f'{split}_dataloader.dataset.data_root={root}',
@@ -268,29 +287,7 @@ def test_imagenet_config_trains_and_validates(size, run_tool, imagenet):
     *losses, validation = scalars('work')
     assert [s['iter'] for s in losses] == [1, 2]
     assert all(0 < s['loss'] < 20 for s in losses)
-    assert 'accuracy/top5' in validation
-
-
-@pytest.mark.parametrize('config, options, message', [
-    ('cbt-t_ade20k', [], 'there is no folder data/ade/ADEChallengeData2016/images/training'),
-    ('cbt-t_in1k', [], 'there is no folder data/imagenet/train'),
-    ('cbt-t_camvid', [], 'there is no folder data/camvid/images/train'),
-    ('cbt-t_shapes-cls', ['model.backbone.arch.layers=3'], 'arch as a dict must have the keys'),
-    ('cbt-t_shapes', ['model.backbone.in_channels=4'], 'CBT with in_channels=4 takes images'),
-    ('cbt-t_shapes', ['model.decode_head.in_channels=8'], 'in_channels=8 takes features'),
-    ('cbt-t_shapes', ['model.decode_head.num_classes=4'],
-     'has 6 classes, but the model predicts 4: set model.decode_head.num_classes=6'),
-    ('cbt-t_shapes-cls', ['model.head.num_classes=4'], 'set model.head.num_classes=5'),
-    ('cbt-t_shapes', ['load_from=nowhere.pth'], 'there is no checkpoint nowhere.pth'),
-    ('cbt-t_shapes', ['train_dataloader.dataset.task=depth'], "task must be 'segmentation' or"),
-    ('nowhere', [], 'there is no config file'),
-])
-def test_mistakes_end_with_one_message(config, options, message, run_tool, tmp_path):
-    small = dict(shapes=SEGMENT).get(config.removeprefix('cbt-t_'), SHAPES[-3:])
-    with pytest.raises(SystemExit, match=f'^train.py: error: .*{message}'):
-        run_tool('train', CONFIGS / f'{config}.py', '--work-dir', 'work', '--cfg-options',
-                 *small, *options)
-    assert checkpoints(tmp_path) == []
+    assert 'accuracy/top1' in validation
 
 
 def test_missing_pretrained_weights(run_tool, ade20k):
@@ -331,26 +328,6 @@ def test_training_without_validation(run_tool, tmp_path):
              *[o for o in SEGMENT if not o.startswith('val_')], 'val_dataloader=None',
              'val_cfg=None', 'val_evaluator=None', 'default_hooks.checkpoint.save_best=None')
     assert checkpoints(tmp_path) == ['iter_2.pth']
-
-
-def test_unknown_arch(run_tool, imagenet):
-    with pytest.raises(SystemExit, match="error: unknown arch 'huge': choose from tiny, small"):
-        run_tool('train', CONFIGS / 'cbt-t_in1k.py', '--cfg-options', *imagenet_options(imagenet),
-                 'model.backbone.arch=huge')
-
-
-@pytest.mark.parametrize('num_workers', [0, 1])
-def test_label_outside_the_classes(num_workers, run_tool, ade20k, tmp_path):
-    folder = tmp_path / 'annotations'
-    folder.mkdir()
-    for i in range(2):
-        Image.fromarray(np.full((96, 128), 151, np.uint8)).save(folder / f'{i}.png')
-    with pytest.raises(SystemExit, match=r'error: label map .*annotations/\d.png has values \[150\]'
-                       r' outside the 150 classes'):
-        run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--work-dir', 'work', '--cfg-options',
-                 *ade20k_options(ade20k), f'train_dataloader.num_workers={num_workers}',
-                 f'train_dataloader.dataset.data_prefix.seg_map_path={folder}')
-    assert checkpoints(tmp_path) == []
 
 
 def test_checkpoint_of_another_arch(segmenter, classifier, run_tool):

@@ -3,12 +3,16 @@ import argparse
 import csv
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.device import get_device
 from mmengine.runner import CheckpointLoader
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
+from cbsa_mm.datasets import CheckedLoading
 from cbsa_mm.engine import (
     add_config_arguments,
     load_config,
@@ -16,7 +20,8 @@ from cbsa_mm.engine import (
     read_metainfo,
     report_user_errors,
 )
-from cbsa_mm.errors import UserError
+from cbsa_mm.engine.model import image_pipeline, load_model
+from cbsa_mm.errors import DataError, UserError
 
 SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.webp'}
 
@@ -52,7 +57,7 @@ def segment(cfg: Config, images: list[str], args: argparse.Namespace) -> None:
     checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
     meta = checkpoint.get('meta', {}).get('dataset_meta') or read_metainfo(cfg)
     inferencer = MMSegInferencer(cfg, args.checkpoint, device=args.device)
-    load_strictly(inferencer.model, checkpoint)
+    load_strictly(inferencer.model, checkpoint, args.checkpoint)
     inferencer.model.dataset_meta = {key: meta.get(key) for key in ('classes', 'palette')}
     inferencer(images, out_dir=str(args.out_dir), opacity=args.opacity)
     print(f'Overlays are in {args.out_dir}/vis, label maps in {args.out_dir}/pred')
@@ -60,17 +65,13 @@ def segment(cfg: Config, images: list[str], args: argparse.Namespace) -> None:
 
 def classify(cfg: Config, images: list[str], args: argparse.Namespace) -> None:
     """Prints the classes of each image, and writes them to classes.csv."""
-    from mmpretrain import ImageClassificationInferencer
-    checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
-    meta = checkpoint.get('meta', {}).get('dataset_meta') or read_metainfo(cfg)
-    classes = meta.get('classes')
-    inferencer = ImageClassificationInferencer(
-        cfg, pretrained=args.checkpoint, device=args.device, classes=classes)
-    load_strictly(inferencer.model, checkpoint)
-    rows = []
-    for image, result in zip(images, inferencer(images)):
-        scores = result['pred_scores']
-        for label in scores.argsort()[::-1][:args.topk]:
+    model = load_model(cfg, args.checkpoint, args.device or get_device())
+    classes, pipeline, rows = model.dataset_meta.get('classes'), image_pipeline(cfg), []
+    for image in track(images, 'Predicting'):
+        with torch.no_grad():
+            [sample] = model.test_step(pseudo_collate([pipeline(dict(img_path=image))]))
+        scores = sample.pred_score.cpu()
+        for label in scores.argsort(descending=True)[:args.topk].tolist():
             name = classes[label] if classes else str(label)
             rows.append((image, name, f'{scores[label]:.4f}'))
     table = Table('image', 'class', 'score')
@@ -78,16 +79,29 @@ def classify(cfg: Config, images: list[str], args: argparse.Namespace) -> None:
         table.add_row(Path(image).name, name, score)
     Console().print(table)
     args.out_dir.mkdir(parents=True, exist_ok=True)
-    with open(args.out_dir / 'classes.csv', 'w', newline='') as file:
+    with open(args.out_dir / 'classes.csv', 'w', newline='', encoding='utf-8') as file:
         csv.writer(file).writerows([('image', 'class', 'score'), *rows])
     print(f'The table is in {args.out_dir}/classes.csv')
+
+
+def check_images(cfg: Config, images: list[str]) -> None:
+    """Reads all images, so that none is found to be faulty when others are predicted already."""
+    transforms, faults = image_pipeline(cfg).transforms, []
+    load = Compose([t for t in transforms if isinstance(t, CheckedLoading)])
+    for image in track(images, 'Reading'):
+        try:
+            load(dict(img_path=image))
+        except DataError as error:
+            faults.append(str(error))
+    if faults:
+        raise UserError('; '.join(faults))
 
 
 def main() -> None:
     args = parse_args()
     cfg = load_config(args)
     images = find_images(args.input)
-    init_default_scope(cfg.default_scope)
+    check_images(cfg, images)
     task = segment if cfg.default_scope == 'mmseg' else classify
     task(cfg, images, args)
 

@@ -48,9 +48,13 @@ def main() -> None:
     for axis in axes.flat:
         axis.axis('off')
     for i, index in enumerate(track(indices, 'Predicting')):
+        data = dataset[int(index)]
         with torch.no_grad():
-            [sample] = model.test_step(pseudo_collate([dataset[int(index)]]))
-        image = imfrombytes(get(sample.img_path), channel_order='rgb')
+            [sample] = model.test_step(pseudo_collate([data]))
+        if 'img_path' in sample:
+            image = imfrombytes(get(sample.img_path), channel_order='rgb')
+        else:  # a data set of arrays
+            image = data['inputs'].flip(0).permute(1, 2, 0)
         if segmentation:
             panels = dict(
                 image=image,

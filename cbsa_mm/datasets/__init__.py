@@ -1,12 +1,23 @@
-"""Data sets: procedural shapes, in mmengine's root registry, and CamVid, in mmseg's."""
+"""Data sets: procedural shapes, in mmengine's root registry, and CamVid, in mmseg's; checks."""
 from cbsa_mm.require import MissingLibraryError, require
 
 require('mmengine')
 
-from .check_labels import CheckSegLabels
+from .check_labels import CheckClsLabels, CheckSegLabels
+from .checked_loading import (
+    CheckedLoading,
+    build_dataset,
+    guard_dataset,
+    guard_transforms,
+    dataset_parts,
+)
 from .shapes import ShapesDataset
+from .survey import Survey, survey
 
-__all__ = ['CheckSegLabels', 'ShapesDataset']
+__all__ = [
+    'CheckClsLabels', 'CheckSegLabels', 'CheckedLoading', 'ShapesDataset', 'Survey',
+    'build_dataset', 'guard_dataset', 'guard_transforms', 'dataset_parts', 'survey'
+]
 
 try:
     require('mmseg.datasets')

@@ -1,7 +1,10 @@
-"""A transform that refuses label maps which would derail training."""
+"""Transforms that refuse labels which would derail training."""
 import numpy as np
+from PIL import Image
 
-from cbsa_mm.errors import UserError
+from cbsa_mm.errors import DataError
+
+EXIF_ORIENTATION = 0x112
 
 
 class CheckSegLabels:
@@ -24,21 +27,68 @@ class CheckSegLabels:
         """Passes ``results`` on unchanged.
 
         Raises:
-            UserError: If ``gt_seg_map`` is not of the size of the image as it was loaded, or has a
+            DataError: If ``gt_seg_map`` is not of the size of the image as it was loaded, or has a
                 value that is neither a class nor ``ignore_index``.
         """
         if 'gt_seg_map' not in results:
             return results
-        labels = results['gt_seg_map']
-        if labels.shape != results['ori_shape']:
-            raise UserError(f'label map {results["seg_map_path"]} has shape {labels.shape}, its '
-                            f'image {results["img_path"]} {results["ori_shape"]}')
+        labels, path = results['gt_seg_map'], results['seg_map_path']
+        if labels.ndim != 2:
+            raise DataError(f'label map {path} has shape {labels.shape}: it must hold one class a '
+                            'pixel, not a colour; convert it')
+        if labels.shape != results.get('ori_shape', labels.shape):
+            raise DataError(f'label map {path} has shape {labels.shape}, its image '
+                            f'{results["img_path"]} {results["ori_shape"]}: '
+                            + _advise_size(results['img_path']))
         wrong = np.unique(labels[(labels < 0) | (labels >= self.num_classes)])
         wrong = wrong[wrong != self.ignore_index].tolist()
         if wrong:
-            raise UserError(
-                f'label map {results["seg_map_path"]} has values {wrong[:10]} outside the '
+            raise DataError(
+                f'label map {path} has values {wrong[:10]} outside the '
                 f'{self.num_classes} classes: expected 0..{self.num_classes - 1}, or '
                 f'{self.ignore_index} for ignored pixels'
                 + (' (after reduce_zero_label)' if results.get('reduce_zero_label') else ''))
         return results
+
+
+class CheckClsLabels:
+    """Checks the label of an image to classify, or its labels.
+
+    Args:
+        num_classes: Labels must lie in 0..num_classes - 1.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self.num_classes = num_classes
+
+    def __call__(self, results: dict) -> dict:
+        """Passes ``results`` on unchanged; those without ``gt_label``, too.
+
+        Raises:
+            DataError: If a label is no class.
+        """
+        labels = np.atleast_1d(results.get('gt_label', []))
+        if labels.dtype.kind in 'iu' and ((labels < 0) | (labels >= self.num_classes)).any():
+            name = results.get('img_path') or f'number {results.get("sample_idx")}'
+            raise DataError(f'image {name} has label {results["gt_label"]} outside the '
+                            f'{self.num_classes} classes: expected 0..{self.num_classes - 1}')
+        return results
+
+
+def is_rotated(image: Image.Image) -> bool:
+    """Whether an image's EXIF says that it is not to be shown as it is stored."""
+    return image.getexif().get(EXIF_ORIENTATION, 1) != 1
+
+
+def _advise_size(path: str) -> str:
+    """What to do about an image of another size than its label map."""
+    try:
+        with Image.open(path) as image:
+            rotated = is_rotated(image)
+    except OSError:  # not local, or nothing that Pillow reads
+        rotated = False
+    if rotated:
+        return ('EXIF has the image turned while it is loaded, but nothing turns the label map. '
+                "Set color_type='color_ignore_orientation' in LoadImageFromFile, or store the "
+                'image upright')
+    return 'mend one of them, or take both out of the data set'

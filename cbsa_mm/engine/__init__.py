@@ -3,10 +3,18 @@ from cbsa_mm.require import require
 
 require('mmengine')
 
-from .checks import ClassCountHook, StrictLoadHook, check_data_folders, load_strictly
+from .checks import (
+    ClassCountHook,
+    StrictLoadHook,
+    check_class_count,
+    check_data_folders,
+    check_model,
+    load_strictly,
+)
 from .compression import CompressionHook
 from .convert import Report, convert_file, restore_file
 from .deploy import reparameterize_file
+from .explain import explain
 from .launch import (
     add_config_arguments,
     add_runner_arguments,
@@ -24,7 +32,7 @@ from .schedulers import MinWarmupCosineLR
 __all__ = [
     'ClassCountHook', 'CompressionHook', 'MinWarmupCosineLR', 'PlainCheckpointHook', 'Report',
     'StrictLoadHook', 'add_config_arguments', 'add_runner_arguments', 'build_runner',
-    'check_data_folders', 'convert_file', 'load_config', 'load_strictly', 'read_metainfo',
-    'reparameterize_file', 'report_user_errors', 'restore_file', 'use_amp', 'use_auto_scale_lr',
-    'use_safe_loading', 'use_tta'
+    'check_class_count', 'check_data_folders', 'check_model', 'convert_file', 'explain',
+    'load_config', 'load_strictly', 'read_metainfo', 'reparameterize_file', 'report_user_errors',
+    'restore_file', 'use_amp', 'use_auto_scale_lr', 'use_safe_loading', 'use_tta'
 ]

@@ -4,14 +4,18 @@ import re
 import textwrap
 
 from mmengine.config import Config
+from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.runner import CheckpointLoader, Runner
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
+from cbsa_mm.backbones import CBT
 from cbsa_mm.checkpoints import find_state_dict, identify
+from cbsa_mm.datasets import CheckSegLabels, dataset_parts
 from cbsa_mm.errors import UserError
+from cbsa_mm.layers.representatives import PooledRepresentatives
 
 
 def check_data_folders(cfg: Config, loaders: tuple[str, ...]) -> None:
@@ -42,13 +46,14 @@ def _check_folders(key: str, dataset: dict) -> None:
                             f'there, or say where it is: --cfg-options {key}.data_root=FOLDER')
 
 
-def load_strictly(model: nn.Module, checkpoint: dict) -> None:
+def load_strictly(model: nn.Module, checkpoint: dict, name: object = 'the checkpoint') -> None:
     """Loads a checkpoint into a model that it must fit to the last tensor.
 
     Args:
         model: The model, not wrapped for distribution.
         checkpoint: A state dict, or a dict with a ``state_dict``; a leading 'module.' in its keys
             is dropped.
+        name: What to call it, such as its file's name.
 
     Raises:
         UserError: If a tensor is missing, unknown or of another shape.
@@ -61,7 +66,7 @@ def load_strictly(model: nn.Module, checkpoint: dict) -> None:
                    if not line.startswith('Error(s) in loading')]
         rest = f'; and {len(reasons) - 4} more' if len(reasons) > 4 else ''
         raise UserError(
-            f'the checkpoint does not fit the model: {"; ".join(reasons[:4])}{rest}. '
+            f'{name} does not fit the model: {"; ".join(reasons[:4])}{rest}. '
             + (_advise_deploy(model, state_dict) or _advise_conversion(checkpoint)
                or 'Use the config that it was trained with, or set the model to its arch and '
                'classes')) from error
@@ -148,33 +153,103 @@ class StrictLoadHook(Hook):
         Raises:
             UserError: If the checkpoint does not fit the model.
         """
-        load_strictly(_unwrap(runner.model), checkpoint)
+        load_strictly(_unwrap(runner.model), checkpoint, runner._load_from or 'the checkpoint')
 
 
 class ClassCountHook(Hook):
-    """Refuses a data set with more classes than the model can predict."""
+    """Refuses data sets with other classes than the model predicts, before the first iteration."""
 
     def before_train(self, runner: Runner) -> None:
-        """Checks the training data."""
+        """Checks the data for training and for validation.
+
+        Raises:
+            UserError: If the numbers of classes differ.
+        """
         self._check(runner, runner.train_dataloader)
+        if runner.val_loop is not None:
+            self.before_val(runner)
 
     def before_val(self, runner: Runner) -> None:
-        """Checks the validation data."""
-        self._check(runner, runner.val_dataloader)
+        """Checks the data for validation, and what is measured on them."""
+        self._check(runner, runner.val_dataloader, runner.val_evaluator)
 
     def before_test(self, runner: Runner) -> None:
-        """Checks the test data."""
-        self._check(runner, runner.test_dataloader)
+        """Checks the data for the test, and what is measured on them."""
+        self._check(runner, runner.test_dataloader, runner.test_evaluator)
 
-    def _check(self, runner: Runner, loader: DataLoader) -> None:
+    def _check(self, runner: Runner, loader: DataLoader,
+               evaluator: Evaluator | None = None) -> None:
         model = _unwrap(runner.model)
         key = 'decode_head' if hasattr(model, 'decode_head') else 'head'
         num_classes = getattr(getattr(model, key, None), 'num_classes', None)
-        classes = getattr(loader.dataset, 'metainfo', {}).get('classes')
-        if num_classes is not None and classes is not None and len(classes) > num_classes:
+        check_class_count(loader.dataset, key, num_classes)
+        for metric in evaluator.metrics if evaluator and num_classes else []:
+            if type(metric).__name__ == 'Accuracy' and max(metric.topk) > num_classes:
+                raise UserError(f'there is no top-{max(metric.topk)} accuracy of {num_classes} '
+                                'classes: set topk of val_evaluator and test_evaluator')
+
+
+def check_class_count(dataset: Dataset, key: str, num_classes: int | None) -> None:
+    """Checks that data set, label check and model agree on the number of classes.
+
+    Args:
+        dataset: The data set.
+        key: What the model's head is called in the config, 'head' or 'decode_head'.
+        num_classes: The head's classes; None if it does not tell.
+
+    Raises:
+        UserError: If they don't.
+    """
+    for part in dataset_parts(dataset):
+        classes = part.metainfo.get('classes')
+        if classes is None:
+            continue
+        name, count = type(part).__name__, len(classes)
+        if num_classes not in (None, count):
+            raise UserError(f'{name} has {count} classes, but the model predicts {num_classes}: '
+                            f'set model.{key}.num_classes={count}, or take the data set that the '
+                            'model is for')
+        for transform in part.pipeline.transforms:
+            if isinstance(transform, CheckSegLabels) and transform.num_classes != count:
+                raise UserError(f'{name} has {count} classes, but CheckSegLabels in its pipeline '
+                                f'says num_classes={transform.num_classes}: set it to {count}')
+
+
+def check_model(model: nn.Module) -> None:
+    """Checks that the sizes of a model's parts go together.
+
+    Args:
+        model: A classifier or segmenter.
+
+    Raises:
+        UserError: If representatives are pooled to a larger grid than that of the tokens, or the
+            head is for another width than that of a CBT backbone.
+    """
+    model = _unwrap(model)
+    backbone = getattr(model, 'backbone', None)
+    grid = _token_grid(backbone)
+    for name, module in model.named_modules():
+        if grid and isinstance(module, PooledRepresentatives) and module.grid_size > min(grid):
             raise UserError(
-                f'{type(loader.dataset).__name__} has {len(classes)} classes, but the model '
-                f'predicts {num_classes}: set model.{key}.num_classes={len(classes)}')
+                f'model.{name.partition(".")[0]}: grid_size={module.grid_size} asks for a larger '
+                f"grid of representatives than that of the tokens, {grid[0]} x {grid[1]} at the "
+                f"backbone's img_size: set grid_size to at most {min(grid)}")
+    key = 'decode_head' if hasattr(model, 'decode_head') else 'head'
+    in_channels = getattr(getattr(model, key, None), 'in_channels', None)
+    if (isinstance(backbone, CBT) and isinstance(in_channels, int)
+            and in_channels != backbone.embed_dims and not getattr(model, 'neck', None)):
+        raise UserError(f'model.{key}.in_channels={in_channels}, but the features of the backbone '
+                        f'have {backbone.embed_dims} channels: set it to that')
+
+
+def _token_grid(backbone: nn.Module | None) -> tuple[int, int] | None:
+    """The grid (H, W) of tokens at the image size that a backbone is for, if it is a ViT."""
+    if isinstance(backbone, CBT):
+        return backbone.grid
+    size, patch_size = (getattr(backbone, name, None) for name in ('img_size', 'patch_size'))
+    if not isinstance(size, tuple) or not isinstance(patch_size, int):
+        return None
+    return -(-size[0] // patch_size), -(-size[1] // patch_size)
 
 
 def _unwrap(model: nn.Module) -> nn.Module:

@@ -44,7 +44,7 @@ def reparameterize_file(cfg: Config, src: Path, dst: Path,
     meta = checkpoint.get('meta', {}).get('dataset_meta') or read_metainfo(cfg)
     init_default_scope(cfg.default_scope)
     model = MODELS.build(dict(cfg.model)).eval()
-    load_strictly(model, checkpoint)
+    load_strictly(model, checkpoint, src)
     before = _outputs(model)
     parts = _switch(model)
     if not parts:

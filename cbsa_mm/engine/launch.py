@@ -6,7 +6,7 @@ import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.error import URLError
+from inspect import signature
 
 import torch.distributed as dist
 from mmengine.config import Config, DictAction
@@ -16,10 +16,12 @@ from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
 
 from cbsa_mm.errors import UserError
-from cbsa_mm.require import MissingLibraryError, require
+from cbsa_mm.require import require
 
-from .checks import check_data_folders
+from .checks import check_data_folders, check_model
+from .explain import explain, suggest
 from .loading import use_safe_loading
+from .runner import CheckedRunner
 
 
 def add_config_arguments(parser: ArgumentParser) -> None:
@@ -51,19 +53,43 @@ def load_config(args: Namespace) -> Config:
         args: What :func:`add_config_arguments` and :func:`add_runner_arguments` parsed.
 
     Raises:
-        UserError: If there is no such file.
+        UserError: If there is no such file, or it or an option can't be read.
         MissingLibraryError: If the library that the config is for can't be imported.
     """
     use_safe_loading()
     if not osp.isfile(args.config):
         raise UserError(f'there is no config file {args.config}')
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    with _reading(f'config {args.config}'):
+        cfg = Config.fromfile(args.config)
+    _check_options(args.cfg_options, cfg)
+    with _reading('--cfg-options'):
+        cfg.merge_from_dict(args.cfg_options)
     require(cfg.get('default_scope', 'mmengine'))
     name = osp.splitext(osp.basename(args.config))[0]
     cfg.work_dir = getattr(args, 'work_dir', None) or cfg.get('work_dir') or f'work_dirs/{name}'
     cfg.launcher = getattr(args, 'launcher', 'none')
     return cfg
+
+
+@contextmanager
+def _reading(what: str) -> Iterator[None]:
+    """Has mmengine's errors name what was read."""
+    try:
+        yield
+    except ImportError:  # in a module that custom_imports names; the traceback tells where
+        raise
+    except Exception as error:
+        reason = error.args[0] if isinstance(error, KeyError) else error
+        raise UserError(f'{what}: {reason}') from error
+
+
+def _check_options(options: dict, cfg: Config) -> None:
+    """Refuses top-level keys that look misspelt, which mmengine would take and not use."""
+    known = {*cfg, *signature(Runner.__init__).parameters}
+    for key in options:
+        top = key.partition('.')[0]
+        if top not in known and (advice := suggest(top, known, cutoff=0.8)):
+            raise UserError(f'--cfg-options {key}: the config has no {top}{advice}')
 
 
 def read_metainfo(cfg: Config) -> dict:
@@ -125,7 +151,7 @@ def use_auto_scale_lr(cfg: Config) -> None:
     cfg.auto_scale_lr.enable = True
 
 
-def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
+def build_runner(cfg: Config, loaders: tuple[str, ...]) -> CheckedRunner:
     """Builds mmengine's Runner, after checks of what would fail late.
 
     Args:
@@ -141,19 +167,12 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
             cfg[loader].persistent_workers = False  # PyTorch refuses them without workers
     if cfg.launcher == 'pytorch' and get_device() == 'cpu':
         _start_on_cpu(cfg)
-    runner = Runner.from_cfg(cfg)
+    runner = CheckedRunner.from_cfg(cfg)
+    check_model(runner.model)
     if 'train_dataloader' not in loaders:
         # mmseg 1.2's visualization hook would build the training loop, for which data may lack.
         runner._train_loop = None
     return runner
-
-
-def _is_ours(error: Exception) -> bool:
-    """Whether this package raised it, as its checks do, and not a library."""
-    traceback = error.__traceback__
-    while traceback.tb_next:
-        traceback = traceback.tb_next
-    return traceback.tb_frame.f_globals['__name__'].startswith('cbsa_mm.')
 
 
 def _start_on_cpu(cfg: Config) -> None:
@@ -179,14 +198,8 @@ def report_user_errors() -> Iterator[None]:
     """Ends the program with one message, instead of a traceback, on a user's mistake."""
     try:
         yield
-    except (ValueError, MissingLibraryError) as error:
-        if not (isinstance(error, UserError | MissingLibraryError) or _is_ours(error)):
+    except Exception as error:
+        message = explain(error)
+        if message is None:
             raise
-        message = str(error).strip()
-        if 'Original Traceback' in message:  # from a data loader's worker; the cause comes last
-            message = message.splitlines()[-1].removeprefix('cbsa_mm.errors.UserError: ')
         sys.exit(f'{osp.basename(sys.argv[0])}: error: {message}')
-    except URLError as error:
-        sys.exit(f"{osp.basename(sys.argv[0])}: error: can't download weights ({error.reason}). "
-                 'Give a local file; for a pretrained backbone, --cfg-options '
-                 'model.backbone.init_cfg.checkpoint=FILE')

@@ -14,7 +14,7 @@ from mmengine.registry import DATASETS, init_default_scope
 from PIL import Image
 from torch import Tensor
 
-from cbsa_mm.datasets import CheckSegLabels
+from cbsa_mm.datasets import CheckSegLabels, guard_transforms
 from cbsa_mm.errors import UserError
 from cbsa_mm.interpret import split_labels
 
@@ -47,16 +47,10 @@ class MaskedImages:
             background and boundary (3, H, W) of bool, by nearest neighbours.
 
         Raises:
-            UserError: If a file is missing, can't be read, or has labels that are no classes.
+            DataError: If a file is missing, can't be read, or has labels that are no classes.
         """
         info = dict(self.infos[index], seg_fields=[])
-        try:
-            sample = self.load(info)
-        except UserError:
-            raise
-        except (AssertionError, AttributeError, OSError, ValueError) as error:  # of the decoders
-            raise UserError(f'{info["img_path"]} or {info["seg_map_path"]} is missing, or no image '
-                            'that can be read') from error
+        sample = self.load(info)
         image = Image.fromarray(sample['img'][..., ::-1]).resize(size[::-1], Image.BILINEAR)
         masks = self.split(torch.from_numpy(sample['gt_seg_map']))
         return np.array(image), F.interpolate(masks[None].float(), size, mode='nearest')[0].bool()
@@ -79,13 +73,13 @@ def open_voc(root: Path) -> MaskedImages:
                             f'VOCdevkit/VOC2012:\n  {images}/*.jpg\n  {labels}/*.png\n  {names}')
     infos = [dict(img_path=str(images / f'{name}.jpg'), seg_map_path=str(labels / f'{name}.png'))
              for name in names.read_text().split()]
-    load = Compose([
+    load = [
         LoadImageFromFile(),
         LoadAnnotations(
             with_bbox=False, with_label=False, with_seg=True, imdecode_backend='pillow'),
         CheckSegLabels(num_classes=21),
-    ])
-    return MaskedImages(infos, load, partial(split_labels, foreground=range(1, 21)))
+    ]
+    return MaskedImages(infos, _guarded(load), partial(split_labels, foreground=range(1, 21)))
 
 
 def open_test_set(cfg: Config, foreground: Sequence[str] | None, width: int) -> MaskedImages:
@@ -115,7 +109,15 @@ def open_test_set(cfg: Config, foreground: Sequence[str] | None, width: int) -> 
     if unknown:
         raise UserError(f'{", ".join(unknown)}: no class of the data set, which are '
                         f'{", ".join(classes)}')
-    load = Compose([t for t in cfg.test_dataloader.dataset.pipeline
-                    if t['type'] in ('LoadImageFromFile', *ANNOTATIONS)])
+    load = [t for t in cfg.test_dataloader.dataset.pipeline
+            if t['type'] in ('LoadImageFromFile', *ANNOTATIONS)]
     labels = [classes.index(name) for name in foreground]
-    return MaskedImages(infos, load, partial(split_labels, foreground=labels, width=width))
+    return MaskedImages(infos, _guarded(load),
+                        partial(split_labels, foreground=labels, width=width))
+
+
+def _guarded(transforms: list) -> Compose:
+    """A pipeline whose errors name the file."""
+    pipeline = Compose(transforms)
+    guard_transforms(pipeline.transforms)
+    return pipeline

@@ -6,12 +6,13 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.logging import MMLogger
-from mmengine.registry import DATASETS, MODELS, init_default_scope
+from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
-from cbsa_mm.errors import UserError
+from cbsa_mm.datasets import build_dataset, guard_transforms
+from cbsa_mm.errors import DataError, UserError
 
 from .checks import check_data_folders, load_strictly
 from .launch import read_metainfo
@@ -48,11 +49,36 @@ def load_model(cfg: Config, checkpoint: str, device: torch.device | str = 'cpu')
     else:
         model = build_model(cfg)
         content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
-        load_strictly(model, content)
+        load_strictly(model, content, checkpoint)
     model.dataset_meta = content.get('meta', {}).get('dataset_meta') or read_metainfo(cfg)
     model.to(device)
     model.eval()
     return model
+
+
+def image_pipeline(cfg: Config) -> Compose:
+    """The test pipeline of a config, for image files.
+
+    Args:
+        cfg: The config; its data set may hold arrays instead of files, such as CIFAR's.
+
+    Returns:
+        The pipeline, to be called with ``dict(img_path=...)``. It raises a ``DataError`` that names
+        the file if that is no image.
+    """
+    init_default_scope(cfg.default_scope)
+    steps = [step for step in cfg.test_dataloader.dataset.pipeline
+             if step['type'] not in ANNOTATIONS]
+    if not any('Load' in str(step['type']) for step in steps):
+        steps = [dict(type='LoadImageFromFile'), _bgr_to_rgb, *steps]
+    pipeline = Compose(steps)
+    guard_transforms(pipeline.transforms)
+    return pipeline
+
+
+def _bgr_to_rgb(results: dict) -> dict:
+    """From the channel order of files to that of the data sets that hold arrays."""
+    return dict(results, img=np.ascontiguousarray(results['img'][..., ::-1]))
 
 
 def read_image(cfg: Config, model: nn.Module, path: Path | str) -> tuple[Tensor, np.ndarray]:
@@ -69,15 +95,10 @@ def read_image(cfg: Config, model: nn.Module, path: Path | str) -> tuple[Tensor,
     Raises:
         UserError: If the file is no image.
     """
-    init_default_scope(cfg.default_scope)
-    pipeline = Compose([t for t in cfg.test_dataloader.dataset.pipeline
-                        if t['type'] not in ANNOTATIONS])
-    if not Path(path).is_file():
-        raise UserError(f'there is no image {path}')
     try:
-        sample = pipeline(dict(img_path=str(path)))
-    except (AssertionError, AttributeError, OSError, ValueError) as error:  # of the decoders
-        raise UserError(f'{path} is no image that can be read') from error
+        sample = image_pipeline(cfg)(dict(img_path=str(path)))
+    except DataError as error:  # it is of no data set
+        raise UserError(str(error)) from error
     preprocessor = model.data_preprocessor
     inputs = preprocessor(pseudo_collate([sample]), False)['inputs']
     shown = inputs[0]
@@ -103,7 +124,7 @@ def read_test_images(cfg: Config, num: int, batch_size: int = 1) -> DataLoader:
     """
     check_data_folders(cfg, ('test_dataloader', ))
     init_default_scope(cfg.default_scope)
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    dataset = build_dataset(cfg.test_dataloader.dataset)
     num = min(num or len(dataset), len(dataset))
     indices = torch.linspace(0, len(dataset) - 1, num).long().tolist()
     return DataLoader(Subset(dataset, indices), batch_size, collate_fn=pseudo_collate)

@@ -1,9 +1,13 @@
+from argparse import Namespace
+from pathlib import Path
+
 import pytest
 import torch
 from mmengine.config import Config
 
 from cbsa_mm.engine import (
     check_data_folders,
+    load_config,
     load_strictly,
     report_user_errors,
     use_amp,
@@ -11,6 +15,8 @@ from cbsa_mm.engine import (
     use_tta,
 )
 from cbsa_mm.errors import UserError
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
 @pytest.mark.parametrize('wrap, key', [
@@ -72,3 +78,12 @@ def test_options_that_the_config_does_not_support():
         use_tta(Config(dict(model=dict())))
     with pytest.raises(UserError, match='the config has no auto_scale_lr.base_batch_size'):
         use_auto_scale_lr(Config(dict(model=dict())))
+
+
+def test_options_that_the_config_lacks():
+    args = Namespace(config=CONFIGS / 'cbt/cbt-t_ade20k.py', cfg_options=dict(
+        compile=True, model_wrapper_cfg=dict(type='A'), find_unused_parameters=True))
+    assert load_config(args).compile  # mmengine knows them
+    args.cfg_options = {'optim_wraper.clip_grad': None}
+    with pytest.raises(UserError, match=r'has no optim_wraper \(did you mean optim_wrapper\?\)'):
+        load_config(args)

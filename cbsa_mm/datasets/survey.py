@@ -1,0 +1,105 @@
+"""Looking through a data set: faulty files, class frequencies, sizes and kinds of images."""
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field
+from io import BytesIO
+
+import numpy as np
+from mmengine.fileio import get
+from PIL import Image
+from rich.progress import track
+from torch.utils.data import ConcatDataset, DataLoader, Dataset
+
+from cbsa_mm.errors import DataError
+
+from .check_labels import CheckClsLabels, CheckSegLabels, is_rotated
+from .checked_loading import CheckedLoading, dataset_parts
+
+KINDS = {'L': 'grey', '1': 'black and white', 'P': 'palette', 'LA': 'grey with alpha'}
+
+
+@dataclass
+class Survey:
+    """What is in a data set.
+
+    Attributes:
+        classes: Names of the classes.
+        class_counts: How many pixels there are of each class, or images, by its index.
+        num_images: Number of images.
+        faults: Messages that name the files, one for each fault.
+        sizes: How many images there are of each (height, width).
+        kinds: How many there are of each kind: RGB, grey, RGBA and so on.
+        num_rotated: How many are to be rotated or mirrored by their EXIF.
+    """
+    classes: list[str] = field(default_factory=list)
+    class_counts: Counter = field(default_factory=Counter)
+    num_images: int = 0
+    faults: list[str] = field(default_factory=list)
+    sizes: Counter = field(default_factory=Counter)
+    kinds: Counter = field(default_factory=Counter)
+    num_rotated: int = 0
+
+    def add(self, other: 'Survey') -> None:
+        """Adds what is in another data set."""
+        self.num_images += other.num_images
+        self.num_rotated += other.num_rotated
+        self.faults += other.faults
+        for name in ('class_counts', 'sizes', 'kinds'):
+            getattr(self, name).update(getattr(other, name))
+
+
+def survey(dataset: Dataset, classes: list[str], num_workers: int = 0, title: str = '') -> Survey:
+    """Reads all files of a data set as training does, and goes on where one is faulty.
+
+    Args:
+        dataset: What :func:`build_dataset` makes of a config of mmseg or mmpretrain.
+        classes: Names of the classes; labels must lie in 0..len(classes) - 1.
+        num_workers: Processes that read; 0 to read in this one.
+        title: What stands before the progress bar.
+    """
+    images = ConcatDataset([_Images(part, classes) for part in dataset_parts(dataset)])
+    loader = DataLoader(images, batch_size=8, num_workers=num_workers, collate_fn=list)
+    batches = iter(loader)  # the workers start before the progress bar's thread
+    result = Survey(classes)
+    for batch in track(batches, title, total=len(loader)):
+        for image in batch:
+            result.add(image)
+    return result
+
+
+class _Images(Dataset):
+    """The images of a data set, each as :class:`Survey`."""
+
+    def __init__(self, dataset: Dataset, classes: list[str]) -> None:
+        self.dataset, self.classes = dataset, classes
+        transforms = dataset.pipeline.transforms
+        self.loading = [t for t in transforms if isinstance(t, CheckedLoading)]
+        self.checks = [t for t in transforms if isinstance(t, CheckSegLabels)] or [
+            CheckSegLabels(len(classes), getattr(dataset, 'ignore_index', 255))]
+        self.checks.append(CheckClsLabels(len(classes)))
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Survey:
+        results, found = self.dataset.get_data_info(index), Survey(num_images=1)
+        if 'img_path' in results:
+            self._read_header(results['img_path'], found)
+        for step in [t for t in self.loading if t.key in results] + self.checks:
+            try:
+                results = step(results)
+            except DataError as error:
+                found.faults.append(str(error))
+        if 'img' in results:
+            found.sizes[results['img'].shape[:2]] = 1
+        if not found.faults:
+            labels = np.ravel(results.get('gt_seg_map', results.get('gt_label', [])))
+            values, counts = np.unique(labels[labels < len(self.classes)], return_counts=True)
+            found.class_counts.update(dict(zip(values.tolist(), counts.tolist())))
+        return found
+
+    def _read_header(self, path: str, found: Survey) -> None:
+        with suppress(Exception), Image.open(BytesIO(get(path))) as image:  # faults come up later
+            deep = image.mode.startswith(('I', 'F')) or ';16' in str(image.tile)
+            found.kinds['more than 8 bits' if deep else KINDS.get(image.mode, image.mode)] = 1
+            found.num_rotated = int(is_rotated(image))

@@ -1,0 +1,233 @@
+"""A user's mistakes in data and configs end the tools at once, with one message."""
+import shutil
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from test_tools import SEGMENT, SHAPES, ade20k_options, imagenet_options
+
+CONFIGS = Path(__file__).parents[1] / 'configs/cbt'
+CLASSIFY = [*SHAPES, 'model.head.in_channels=16']
+numbers = count()
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def fails(run_tool, tmp_path):
+    """Runs a tool that must end with one message, and without a checkpoint."""
+
+    def run(message, tool, *arguments):
+        with pytest.raises(SystemExit, match=f'^{tool}.py: error: .*{message}') as end:
+            run_tool(tool, *arguments)
+        assert len(end.value.code.splitlines()) == 1
+        assert not list((tmp_path / 'work').rglob('*.pth'))
+
+    return run
+
+
+@pytest.fixture
+def folders(ade20k, imagenet, tmp_path):
+    """Copies of the small data sets, to be spoilt."""
+    shutil.copytree(ade20k, tmp_path / 'ade')
+    shutil.copytree(imagenet, tmp_path / 'imagenet')
+    return tmp_path
+
+
+def train(config, options):
+    # mmengine tells apart by their names the runs of one process, which else name the second.
+    name = f'experiment_name={next(numbers)}'
+    return ['train', CONFIGS / f'{config}.py', '--work-dir', 'work', '--cfg-options', name,
+            *options]
+
+
+def ade20k_train(root, *options):
+    small = ['model.backbone.num_layers=1', 'model.backbone.out_indices=0',
+             'model.decode_head.num_layers=1']
+    return train('cbt-t_ade20k', [*ade20k_options(root), *small, *options])
+
+
+def imagenet_train(root, *options):
+    return train('cbt-t_in1k', [*imagenet_options(root), *options])
+
+
+def spoil(folder, pattern, size):
+    """Cuts files off."""
+    for file in folder.rglob(pattern):
+        file.write_bytes(file.read_bytes()[:size])
+
+
+@pytest.mark.parametrize('num_workers', [0, 1])
+def test_unreadable_files(num_workers, folders, fails):
+    workers = f'train_dataloader.num_workers={num_workers}'
+    spoil(folders / 'imagenet/train', '*.JPEG', 700)
+    fails(r'image .*/train/n0\d*/\d.JPEG is damaged or cut off .*: replace it, or leave it out. '
+          'All such files: python tools/check_data.py CONFIG',
+          *imagenet_train(folders / 'imagenet', workers))
+    spoil(folders / 'ade/annotations/training', '*.png', 0)
+    fails(r'label map .*/annotations/training/\d.png is empty: replace it.* All such files: ',
+          *ade20k_train(folders / 'ade', workers))
+
+
+@pytest.mark.parametrize('num_workers', [0, 1])
+def test_label_outside_the_classes(num_workers, folders, fails):
+    for file in (folders / 'ade/annotations/training').iterdir():
+        Image.fromarray(np.full((96, 128), 151, np.uint8)).save(file)
+    fails(r'label map .*/\d.png has values \[150\] outside the 150 classes: expected 0..149',
+          *ade20k_train(folders / 'ade', f'train_dataloader.num_workers={num_workers}'))
+
+
+def test_unreadable_file_in_validation(folders, fails):
+    spoil(folders / 'ade/images/validation', '*.jpg', 700)
+    fails(r'image .*/images/validation/\d.jpg is damaged or cut off',
+          *ade20k_train(folders / 'ade'))
+
+
+def test_empty_folders(folders, fails):
+    for file in [*(folders / 'ade').rglob('*.jpg'), *(folders / 'imagenet').rglob('*.JPEG')]:
+        file.unlink()
+    fails('train_dataloader.dataset: there are no images that end with .jpg in '
+          '.*/ade/images/training', *ade20k_train(folders / 'ade'))
+    fails('train_dataloader.dataset: Found 0 files in .*/imagenet/train',
+          *imagenet_train(folders / 'imagenet'))
+    (folders / 'none.txt').touch()
+    fails('train_dataloader.dataset: .*/none.txt lists no images', *ade20k_train(
+        folders / 'ade', f'train_dataloader.dataset.ann_file={folders}/none.txt'))
+
+
+def test_images_of_all_kinds_train(folders, run_tool):
+    [first, second] = (folders / 'ade/images/training').glob('*.jpg')
+    Image.open(first).convert('L').save(first)
+    Image.open(second).convert('RGBA').save(second, 'PNG')
+    for suffix, folder in (('jpg', 'images'), ('png', 'annotations')):
+        file = folders / f'ade/{folder}/training/0.{suffix}'
+        file.rename(file.with_stem('bäume 東京'))
+    run_tool(*ade20k_train(folders / 'ade'))
+    assert list((folders / 'work').glob('*/vis_data/scalars.json'))
+
+
+@pytest.mark.parametrize('config, options, message', [
+    # The data's place, and what is in it.
+    ('cbt-t_ade20k', [], 'there is no folder data/ade/ADEChallengeData2016/images/training'),
+    ('cbt-t_in1k', [], 'there is no folder data/imagenet/train'),
+    ('cbt-t_camvid', [], 'there is no folder data/camvid/images/train'),
+    ('cbt-t_shapes', ['train_dataloader.dataset.task=depth'],
+     "train_dataloader.dataset: task must be 'segmentation' or"),
+    # Misspelt names.
+    ('cbt-t_shapes', ['model.backbone.attn_cfg.type=CBSA', 'model.backbone.attn_cfg.grid_sise=4'],
+     r'model.backbone.attn_cfg.grid_sise: CBSA has no such argument \(did you mean grid_size\?\). '
+     'It takes contraction, .*eps, grid_size'),
+    ('cbt-t_shapes-cls', ['model.backbone.attn_cfg.type=MSSA', 'model.backbone.attn_cfg.conv=3'],
+     'model.backbone.attn_cfg.conv: MSSA has no such argument .*conv_size'),
+    ('cbt-t_shapes-cls', ['model.backbone.attn_cfg.type=CSBA'],
+     r'model.backbone.attn_cfg.type: mmpretrain knows no CSBA \(did you mean CBSA\?\)'),
+    ('cbt-t_shapes', ['model.backbone.grid_ofset=1'],
+     r'model.backbone.grid_ofset: CBT has no such argument \(did you mean grid_offset\?\)'),
+    ('cbt-t_shapes', ['model.decode_head.num_layer=1'],
+     r'model.decode_head.num_layer: CBTMaskTransformerHead has .*num_layers\?\).*ignore_index'),
+    ('cbt-t_shapes', ['model.decode_head.type=CBTHead'],
+     'model.decode_head.type: mmseg knows no CBTHead .*did you mean .*custom_imports'),
+    ('cbt-t_shapes', ['train_dataloader.dataset.pipeline.2.num_class=6'],
+     r'pipeline.2.num_class: CheckSegLabels has .*num_classes\?\)'),
+    ('cbt-t_shapes', ['train_dataloader.num_worker=0'],
+     r'train_dataloader.num_worker: DataLoader has .*num_workers\?\)'),
+    ('cbt-t_shapes', ['train_cfg.max_iter=3'],
+     r'train_cfg.max_iter: IterBasedTrainLoop has .*max_iters\?\)'),
+    ('cbt-t_shapes', ['custom_hooks.0.strict=True'], 'custom_hooks.0: StrictLoadHook.. takes no'),
+    ('cbt-t_shapes', ['trian_cfg.max_iters=3'],
+     r'--cfg-options trian_cfg.max_iters: the config has no trian_cfg \(did you mean train_cfg'),
+    ('cbt-t_in1k', ['model.backbone.arch.num_heads=2'], '--cfg-options: arch=.*_delete_=True'),
+    ('cbt-t_shapes', ['custom_hooks.9.type=A'], '--cfg-options: Index 9 exceeds the length'),
+    ('cbt-t_shapes-cls', ['model.backbone.arch.layers=3'],
+     'model.backbone: arch as a dict must have the keys'),
+    ('nowhere', [], 'there is no config file'),
+    # Sizes that don't go together.
+    ('cbt-t_shapes', ['model.backbone.arch.num_heads=5'],
+     'model.backbone: num_heads=5 does not divide embed_dims=16; choose another number of heads'),
+    ('cbt-t_shapes', ['model.backbone.in_channels=4'], 'CBT with in_channels=4 takes images'),
+    ('cbt-t_shapes', ['model.backbone.patch_size=12'],
+     'model.backbone: patch_size must be a power of two'),
+    ('cbt-t_shapes', ['model.backbone.attn_cfg.type=CBSA', 'model.backbone.attn_cfg.grid_size=17'],
+     'model.backbone: grid_size=17 asks for a larger grid of representatives than that of the '
+     'tokens, 16 x 16 .*: set grid_size to at most 16'),
+    ('cbt-t_shapes', ['model.backbone.img_size=72'],
+     'model.decode_head: grid_size=10 .* 9 x 9 .*at most 9'),
+    ('cbt-t_shapes', ['model.decode_head.in_channels=8'],
+     'model.decode_head.in_channels=8, but the features of the backbone have 16 channels'),
+    ('cbt-t_shapes-cls', ['model.head.in_channels=8'],
+     'model.head.in_channels=8, but the features of the backbone have 16 channels'),
+    # Numbers of classes.
+    ('cbt-t_shapes', ['model.decode_head.num_classes=4'],
+     'ShapesDataset has 6 classes, but the model predicts 4: set model.decode_head.num_classes=6'),
+    ('cbt-t_shapes', ['model.decode_head.num_classes=7'],
+     'has 6 classes, but the model predicts 7'),
+    ('cbt-t_shapes-cls', ['model.head.num_classes=4'], 'set model.head.num_classes=5'),
+    ('cbt-t_shapes-cls', ['val_dataloader.dataset.task=segmentation'],
+     'has 6 classes, but the model predicts 5'),
+    ('cbt-t_shapes', ['train_dataloader.dataset.pipeline.2.num_classes=150'],
+     'has 6 classes, but CheckSegLabels in its pipeline says num_classes=150: set it to 6'),
+    ('cbt-t_shapes-cls', ['val_evaluator.topk=(1, 9)'], 'there is no top-9 accuracy of 5 classes'),
+    ('cbt-t_shapes', ['load_from=nowhere.pth'], 'there is no checkpoint nowhere.pth'),
+])
+def test_config_mistakes(config, options, message, fails):
+    small = dict(shapes=SEGMENT).get(config.removeprefix('cbt-t_'), CLASSIFY[-4:])
+    if config == 'cbt-t_shapes-cls':
+        small = CLASSIFY
+    fails(message, *train(config, [*small, *options]))
+
+
+def test_unknown_arch(imagenet, fails):
+    fails("model.backbone: unknown arch 'huge': choose from tiny, small",
+          *imagenet_train(imagenet, 'model.backbone.arch=huge'))
+
+
+def test_number_of_folders_and_of_classes(imagenet, fails):
+    fails(r'train_dataloader.dataset: The number of subfolders \(3\) doesn.t match the number of '
+          r'specified classes \(1000\)',
+          *imagenet_train(imagenet, 'train_dataloader.dataset.type=ImageNet'))
+
+
+def test_missing_list(ade20k, fails):
+    fails('train_dataloader.dataset: Failed to load `ann_file` .*nowhere.txt',
+          *ade20k_train(ade20k, 'train_dataloader.dataset.ann_file=nowhere.txt'))
+
+
+def test_image_size_need_be_no_multiple_of_the_patch(run_tool, tmp_path):
+    run_tool(*train('cbt-t_shapes', [*SEGMENT, 'model.backbone.img_size=100',
+                                     'train_dataloader.dataset.size=100']))
+    assert (tmp_path / 'work/iter_2.pth').exists()
+
+
+@pytest.mark.parametrize('text, message', [
+    ('model = dict(', "config bad.py: '\\(' was never closed"),
+    ("_base_ = 'nowhere.py'", 'config bad.py: .*No such file or directory: .*nowhere.py'),
+    ('model = nowhere', "config bad.py: name 'nowhere' is not defined"),
+])
+def test_unreadable_config(text, message, fails, tmp_path):
+    (tmp_path / 'bad.py').write_text(text)
+    fails(message, 'train', 'bad.py')
+
+
+def test_checkpoint_of_another_config(fails, run_tool, tmp_path):
+    torch.save(dict(state_dict={'head.fc.weight': torch.zeros(2, 2)}), tmp_path / 'other.pth')
+    message = 'other.pth does not fit the model: .*Use the config that it was trained with'
+    fails(message, *train('cbt-t_shapes', [*SEGMENT, 'load_from=other.pth']))
+    arguments = [CONFIGS / 'cbt-t_shapes-cls.py', 'other.pth', '--cfg-options', *CLASSIFY]
+    fails(message, 'test', *arguments)
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / 'image.png')
+    fails(message, 'predict', 'image.png', *arguments)
+
+
+def test_predict_names_all_faulty_images(fails, tmp_path):
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    (folder / 'text.png').write_text('text')
+    (folder / 'empty.jpg').touch()
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(folder / 'fine.png')
+    for config in ('cbt-t_shapes', 'cbt-t_shapes-cls'):
+        fails('image images/empty.jpg is empty: .*; image images/text.png is no image file: '
+              'replace it, or leave it out$', 'predict', 'images', CONFIGS / f'{config}.py',
+              'a.pth')
+    assert not (tmp_path / 'predictions').exists()
