@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from PIL import Image
+
+# The tests' examples are few and always the same; a soak's are many and always others:
+# pytest tests/fuzz --hypothesis-profile soak
+settings.register_profile('test', max_examples=50, derandomize=True, deadline=None)
+settings.register_profile('soak', max_examples=2000, deadline=None)
+settings.load_profile('test')
 
 ROOT = Path(__file__).parents[1]
 SMALL = '''
@@ -34,7 +41,7 @@ def run_tool(monkeypatch, tmp_path):
     return run
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def autocast():
     """Autocast on the CPU, as ``autocast(dtype)``."""
 

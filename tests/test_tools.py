@@ -176,11 +176,13 @@ def test_reparameterize_refuses(segmenter, run_tool, tmp_path):
     with pytest.raises(SystemExit, match='does not fit the model'):
         run_tool('reparameterize', config, segmenter / 'iter_2.pth', 'out.pth')
     checkpoint = torch.load(segmenter / 'iter_2.pth', weights_only=True)
-    checkpoint['state_dict']['backbone.cls_token'].fill_(float('nan'))
-    torch.save(checkpoint, 'nan.pth')
-    with pytest.raises(SystemExit, match='differ by a relative nan, so nothing was written'):
-        run_tool('reparameterize', config, 'nan.pth', 'out.pth', *options,
-                 'model.decode_head.in_channels=16')
+    for value, message in ((float('nan'), 'NaN or infinite values are in 1 of the'),
+                           (3e38, 'differ by a relative nan, so nothing was written')):
+        checkpoint['state_dict']['backbone.cls_token'].fill_(value)
+        torch.save(checkpoint, 'broken.pth')
+        with pytest.raises(SystemExit, match=message):
+            run_tool('reparameterize', config, 'broken.pth', 'out.pth', *options,
+                     'model.decode_head.in_channels=16')
     assert not (tmp_path / 'out.pth').exists()
 
 

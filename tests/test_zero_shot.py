@@ -134,7 +134,8 @@ def test_voc_that_is_not_there(voc, make, run_tool):
 @pytest.mark.parametrize('file, content, message', [
     ('JPEGImages/2.jpg', b'text', 'is no image file'),
     ('SegmentationClass/2.png', None, ''),
-    ('SegmentationClass/2.png', np.zeros((32, 64, 3), np.uint8), r'has shape \(32, 64, 3\): it must hold one class a pixel'),
+    ('SegmentationClass/2.png', np.zeros((32, 64, 3), np.uint8),
+     r'has shape \(32, 64, 3\): it must hold one class a pixel'),
     ('SegmentationClass/2.png', np.full((32, 64), 21, np.uint8), r'has values \[21\] outside'),
 ])
 def test_refuses_files_of_voc(file, content, message, voc, make, run_tool):

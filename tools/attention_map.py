@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from rich.progress import track
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.engine import load_config, report_user_errors
+from cbsa_mm.engine import add_trust_argument, load_config, report_user_errors
 from cbsa_mm.engine.model import load_model, predict, read_image
 from cbsa_mm.errors import UserError
 from cbsa_mm.interpret import LayerRecord, Recorder, attention_maps, enlarge, patch_index
@@ -34,6 +34,7 @@ def parse_args() -> argparse.Namespace:
                         help="of a decode_head: the classes that attend; by default the image's")
     parser.add_argument('--out', type=Path, default=Path('attention.png'),
                         help='picture to write; %(default)s by default')
+    add_trust_argument(parser)
     args = parser.parse_args()
     if len(args.models) % 2:
         parser.error('give a checkpoint for each config: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]')
@@ -45,8 +46,9 @@ def main() -> None:
     places = [parse_place(place) for place in args.places]
     rows = []
     for config, checkpoint in track(list(zip(args.models[::2], args.models[1::2])), 'models'):
-        cfg = load_config(argparse.Namespace(config=config, cfg_options={}))
-        model = load_model(cfg, checkpoint)
+        cfg = load_config(argparse.Namespace(
+            config=config, cfg_options={}, trust_checkpoint=args.trust_checkpoint))
+        model = load_model(cfg, checkpoint, trust=args.trust_checkpoint)
         inputs, image = read_image(cfg, model, args.image)
         with Recorder(model) as recorder:
             logits = predict(model, inputs)
@@ -87,7 +89,7 @@ def queries(layer: LayerRecord, args: argparse.Namespace, places: list, model, l
                         f'{", ".join(names)}')
     classes = [names.index(name) for name in args.classes]
     if not classes and not chosen:  # those of the image, the largest first
-        counts = np.bincount(logits[0].argmax(0).flatten().numpy(), minlength=len(names))
+        counts = np.bincount(logits[0].argmax(0).flatten().numpy())[:len(names)]
         classes = [k for k in counts.argsort()[::-1][:3] if counts[k]]
     return [(names[k], height * width + k, None) for k in classes] + chosen
 

@@ -9,7 +9,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from cbsa_mm.engine import Report, convert_file, report_user_errors, restore_file
+from cbsa_mm.engine import (
+    Report,
+    add_trust_argument,
+    convert_file,
+    report_user_errors,
+    restore_file,
+)
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 
@@ -29,6 +35,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--num-heads', type=int,
         help="attention heads of a ViT of unusual width, which its tensors don't tell")
+    add_trust_argument(parser)
     return parser.parse_args()
 
 
@@ -83,11 +90,12 @@ def advise(report: Report, args: argparse.Namespace) -> None:
 def main() -> None:
     args = parse_args()
     if args.to == 'official':
-        title = restore_file(args.src, args.dst)
+        title = restore_file(args.src, args.dst, args.trust_checkpoint)
         print(f'{args.dst} holds the {title} in its released layout')
         return
     report = convert_file(
-        args.src, args.dst, CONFIGS, library=args.to, num_heads=args.num_heads, config=args.config)
+        args.src, args.dst, CONFIGS, library=args.to, num_heads=args.num_heads,
+        config=args.config, trust=args.trust_checkpoint)
     show(report, args)
     advise(report, args)
 

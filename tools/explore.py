@@ -17,7 +17,7 @@ from mmengine.config import Config
 from PIL import Image
 from torch import Tensor, nn
 
-from cbsa_mm.engine import load_config, report_user_errors
+from cbsa_mm.engine import add_trust_argument, load_config, report_user_errors
 from cbsa_mm.engine.model import load_model, predict, read_image
 from cbsa_mm.errors import UserError
 from cbsa_mm.interpret import LayerRecord, Recorder, attention_maps, patch_index
@@ -43,6 +43,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--host', default='127.0.0.1',
                         help='address to serve on; %(default)s, for this machine only, by default')
     parser.add_argument('--port', type=int, default=7860, help='%(default)s by default')
+    add_trust_argument(parser)
     return parser.parse_args()
 
 
@@ -206,8 +207,10 @@ def main() -> None:
     for image in args.images:
         if not image.is_file():
             raise UserError(f'there is no image {image}')
-    cfg = load_config(argparse.Namespace(config=args.config, cfg_options={}))
-    page = build_page(cfg, load_model(cfg, args.checkpoint), args.images)
+    cfg = load_config(argparse.Namespace(
+        config=args.config, cfg_options={}, trust_checkpoint=args.trust_checkpoint))
+    model = load_model(cfg, args.checkpoint, trust=args.trust_checkpoint)
+    page = build_page(cfg, model, args.images)
     try:
         page.launch(
             server_name=args.host, server_port=args.port, share=False, ssr_mode=False, quiet=True,
@@ -215,7 +218,8 @@ def main() -> None:
             theme=gr.themes.Base(font='sans-serif', font_mono='monospace'),  # none from elsewhere
             allowed_paths=[str(image.resolve()) for image in args.images])
     except OSError as error:
-        raise UserError(f'port {args.port} is taken: give another --port') from error
+        raise UserError(f"can't serve on {args.host}, port {args.port}, which may be taken: give "
+                        'another --port') from error
     print(f'The page is {page.local_url}; Ctrl+C ends it')
     page.block_thread()
 

@@ -29,7 +29,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.engine import load_config, report_user_errors
+from cbsa_mm.engine import add_trust_argument, load_config, report_user_errors
 from cbsa_mm.engine.model import load_model, read_test_images
 from cbsa_mm.errors import UserError
 from cbsa_mm.interpret import (
@@ -77,6 +77,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, default=Path('perturb.png'),
                         help='picture to write; %(default)s by default')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all numbers here')
+    add_trust_argument(parser)
     args = parser.parse_args()
     if len(args.models) % 2:
         parser.error('give a checkpoint for each config: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]')
@@ -101,8 +102,9 @@ class Subject:
     """
 
     def __init__(self, config: str, checkpoint: str, args: argparse.Namespace) -> None:
-        cfg = load_config(argparse.Namespace(config=config, cfg_options=args.cfg_options))
-        self.model = load_model(cfg, checkpoint, get_device())
+        cfg = load_config(argparse.Namespace(
+            config=config, cfg_options=args.cfg_options, trust_checkpoint=args.trust_checkpoint))
+        self.model = load_model(cfg, checkpoint, get_device(), args.trust_checkpoint)
         segments = hasattr(self.model, 'decode_head')
         self.part = args.part or ('decode_head' if segments else 'backbone')
         self.layers = [layer for name, layer in attention_layers(self.model).items()

@@ -7,7 +7,6 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.device import get_device
-from mmengine.runner import CheckpointLoader
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -15,6 +14,8 @@ from rich.table import Table
 from cbsa_mm.datasets import CheckedLoading
 from cbsa_mm.engine import (
     add_config_arguments,
+    add_trust_argument,
+    load_checkpoint,
     load_config,
     load_strictly,
     read_metainfo,
@@ -31,6 +32,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('input', type=Path, help='image, or folder of images')
     add_config_arguments(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
+    add_trust_argument(parser)
     parser.add_argument(
         '--out-dir', type=Path, default=Path('predictions'),
         help='where results go: vis/ and pred/ (segmentation) or classes.csv (classification)')
@@ -54,8 +56,8 @@ def find_images(path: Path) -> list[str]:
 def segment(cfg: Config, images: list[str], args: argparse.Namespace) -> None:
     """Writes overlays to vis/ and label maps to pred/."""
     from mmseg.apis import MMSegInferencer
-    checkpoint = CheckpointLoader.load_checkpoint(args.checkpoint, map_location='cpu')
-    meta = checkpoint.get('meta', {}).get('dataset_meta') or read_metainfo(cfg)
+    checkpoint = load_checkpoint(args.checkpoint, trust=args.trust_checkpoint)
+    meta = read_metainfo(cfg, checkpoint)
     inferencer = MMSegInferencer(cfg, args.checkpoint, device=args.device)
     load_strictly(inferencer.model, checkpoint, args.checkpoint)
     inferencer.model.dataset_meta = {key: meta.get(key) for key in ('classes', 'palette')}
@@ -65,7 +67,8 @@ def segment(cfg: Config, images: list[str], args: argparse.Namespace) -> None:
 
 def classify(cfg: Config, images: list[str], args: argparse.Namespace) -> None:
     """Prints the classes of each image, and writes them to classes.csv."""
-    model = load_model(cfg, args.checkpoint, args.device or get_device())
+    model = load_model(
+        cfg, args.checkpoint, args.device or get_device(), args.trust_checkpoint)
     classes, pipeline, rows = model.dataset_meta.get('classes'), image_pipeline(cfg), []
     for image in track(images, 'Predicting'):
         with torch.no_grad():

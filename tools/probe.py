@@ -21,7 +21,7 @@ from mmengine.config import Config
 from rich.progress import track
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.engine import load_config, report_user_errors
+from cbsa_mm.engine import add_trust_argument, load_config, report_user_errors
 from cbsa_mm.engine.model import load_model, predict, read_test_images
 from cbsa_mm.errors import UserError
 from cbsa_mm.interpret import LayerRecord, Recorder
@@ -43,6 +43,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--json', type=Path, metavar='FILE',
                         help='write the numbers of both pictures here, and ranks of A, step '
                         'sizes and overlaps of subspaces')
+    add_trust_argument(parser)
     args = parser.parse_args()
     if len(args.models) % 2:
         parser.error('give a checkpoint for each config: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]')
@@ -53,7 +54,7 @@ def parse_args() -> argparse.Namespace:
 
 def measure(cfg: Config, checkpoint: str, args: argparse.Namespace) -> dict:
     """By layer, mean and standard deviation over images of what varies, and what does not."""
-    model = load_model(cfg, checkpoint)
+    model = load_model(cfg, checkpoint, trust=args.trust_checkpoint)
     images, values = read_test_images(cfg, args.num), {}
     with Recorder(model) as recorder:
         layers = [layer for layer in recorder.layers if layer.name.startswith(args.part)]
@@ -88,7 +89,8 @@ def main() -> None:
     args = parse_args()
     results = {}
     for config, checkpoint in zip(args.models[::2], args.models[1::2]):
-        cfg = load_config(argparse.Namespace(config=config, cfg_options={}))
+        cfg = load_config(argparse.Namespace(
+            config=config, cfg_options={}, trust_checkpoint=args.trust_checkpoint))
         label = Path(config).stem + (', random weights' if checkpoint == 'none' else '')
         results[label] = measure(cfg, checkpoint, args)
     if args.what == 'reduction' and not any('reduction_of_tokens' in r for r in results.values()):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cbsa_mm.engine import (
     add_config_arguments,
+    add_trust_argument,
     load_config,
     reparameterize_file,
     report_user_errors,
@@ -23,13 +24,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--config-out', type=Path, metavar='OUT.py',
         help='also write the config in which OUT loads, complete in one file')
+    add_trust_argument(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
     cfg = load_config(args)
-    parts, difference = reparameterize_file(cfg, args.checkpoint, args.out, args.config_out)
+    parts, difference = reparameterize_file(
+        cfg, args.checkpoint, args.out, args.config_out, args.trust_checkpoint)
     print(f'{args.out} holds the deploy form of {" and ".join(parts)}; outputs on a random image '
           f'differ by a relative {difference:.1e}')
     options = ' '.join(f'model.{part}.deploy=True' for part in parts)

@@ -16,6 +16,7 @@ from rich.progress import track
 from cbsa_mm.engine import (
     add_config_arguments,
     add_runner_arguments,
+    add_trust_argument,
     build_runner,
     load_config,
     report_user_errors,
@@ -26,6 +27,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_arguments(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
+    add_trust_argument(parser)
     parser.add_argument('--out', default='results.png', help='picture to write')
     parser.add_argument('--num', type=int, default=6, help='how many images, spread over the set')
     add_runner_arguments(parser)

@@ -6,6 +6,7 @@ from mmengine.config import Config
 from cbsa_mm.engine import (
     add_config_arguments,
     add_runner_arguments,
+    add_trust_argument,
     build_runner,
     load_config,
     report_user_errors,
@@ -18,6 +19,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_arguments(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
+    add_trust_argument(parser)
     add_runner_arguments(parser)
     parser.add_argument('--tta', action='store_true', help='test-time augmentation of the config')
     parser.add_argument(

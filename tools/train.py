@@ -4,6 +4,7 @@ import argparse
 from cbsa_mm.engine import (
     add_config_arguments,
     add_runner_arguments,
+    add_trust_argument,
     build_runner,
     load_config,
     report_user_errors,
@@ -19,6 +20,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
         help='go on from a checkpoint, or from the last one in the work dir')
+    add_trust_argument(parser)
     parser.add_argument(
         '--amp', nargs='?', const='float16', choices=['float16', 'bfloat16'],
         help='mixed precision (float16 unless told)')

@@ -40,7 +40,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.engine import load_config, report_user_errors
+from cbsa_mm.engine import add_trust_argument, load_config, report_user_errors
 from cbsa_mm.engine.masks import MaskedImages, open_test_set, open_voc
 from cbsa_mm.engine.model import load_model, preprocess
 from cbsa_mm.errors import UserError
@@ -78,6 +78,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, default=Path('zero_shot.png'),
                         help='picture to write; %(default)s by default')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers here')
+    add_trust_argument(parser)
     args = parser.parse_args()
     if len(args.models) % 2:
         parser.error('give a checkpoint for each config: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]')
@@ -146,18 +147,19 @@ def main() -> None:
     if args.voc:
         images = open_voc(args.voc)
     else:
-        images = open_test_set(read(args.data or pairs[0][0]), args.foreground, args.boundary_width)
+        data = read(args.data or pairs[0][0], args)
+        images = open_test_set(data, args.foreground, args.boundary_width)
     total = len(images.infos)
     if not total:
         raise UserError('the data set has no images')
     indices = torch.linspace(0, total - 1, min(args.num or total, total)).long().tolist()
     results, rows = [], []
     for config, checkpoint in pairs:
-        cfg = read(config)
+        cfg = read(config, args)
         size = find_size(cfg, args.size)
         weights = 'random weights' if checkpoint == 'none' else Path(checkpoint).stem
         name = f'{Path(config).stem}, {weights}'
-        model = load_model(cfg, checkpoint, get_device())
+        model = load_model(cfg, checkpoint, get_device(), args.trust_checkpoint)
         scores, examples = measure(model, name, images, indices, size, args.threshold)
         results.append(dict(name=name, size=size, **summarize(scores)))
         if 'foreground' not in results[-1]:
@@ -172,8 +174,9 @@ def main() -> None:
         write_whole(args.json, lambda file: file.write_text(text))
 
 
-def read(config: str) -> Config:
-    return load_config(argparse.Namespace(config=config, cfg_options={}))
+def read(config: str, args: argparse.Namespace) -> Config:
+    return load_config(argparse.Namespace(
+        config=config, cfg_options={}, trust_checkpoint=args.trust_checkpoint))
 
 
 def find_size(cfg: Config, size: list[int] | None) -> tuple[int, int]:

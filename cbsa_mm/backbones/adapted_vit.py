@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from cbsa_mm.checkpoints import ADAPTED_VIT, MMPRETRAIN_VIT, MMSEG_VIT
+from cbsa_mm.errors import UserError
 
 from .cbt import CBT, resolve_arch
 
@@ -73,9 +74,15 @@ class AdaptedViT(CBT):
         return ADAPTED_VIT.rename(name, 'released') if ADAPTED_VIT.knows(name, 'released') else name
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
-        """Takes the names of other libraries while loading."""
+        """Takes the names of other libraries while loading.
+
+        Raises:
+            UserError: If a tensor is there by two names, or as in :class:`CBT`.
+        """
         for key in [key for key in state_dict if key.startswith(prefix)]:
             tensor, name = state_dict.pop(key), self.own_name(key.removeprefix(prefix))
             if name is not None:
+                if prefix + name in state_dict:
+                    raise UserError(f'the checkpoint has {name} twice, as {key} too')
                 state_dict[prefix + name] = tensor
         super()._load_from_state_dict(state_dict, prefix, *args)

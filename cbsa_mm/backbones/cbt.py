@@ -232,12 +232,15 @@ class CBT(BaseModule):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _fit_pos_embed(self, pos_embed: Tensor) -> Tensor:
+        if pos_embed.ndim != 3 or len(pos_embed) != 1:
+            raise UserError('the position embeddings in the checkpoint must have the shape '
+                            f'(1, tokens, d), got {tuple(pos_embed.shape)}')
         num_patches, embed_dims = pos_embed.shape[1] - self.num_extra_tokens, pos_embed.shape[2]
         if embed_dims != self.embed_dims:
             raise UserError(f'the checkpoint is of another arch: its embed_dims is {embed_dims}, '
                              f"this CBT's {self.embed_dims}")
-        side = round(num_patches**0.5)
-        if side**2 != num_patches:
+        side = round(max(num_patches, 0)**0.5)
+        if not side or side**2 != num_patches:
             raise UserError(f"can't tell the grid of the {num_patches} position embeddings in the "
                             'checkpoint, as it is not square; build CBT with the img_size that '
                             'they were trained for')

@@ -8,6 +8,7 @@ from torch import Tensor
 from cbsa_mm.errors import UserError
 
 from . import augreg
+from .read import find_state_dict
 from .tables import (
     CBT_CLASSIFIER,
     CBT_SEGMENTER,
@@ -186,10 +187,22 @@ def restore(state_dict: Mapping[str, Tensor],
     except UserError as error:
         raise UserError(f'this is a {family.title}, but {error}') from error
     tensors = {table.rename(name, 'ours'): tensor for name, tensor in state_dict.items()}
+    try:
+        return _as_released(family, tensors, released)
+    except (AttributeError, KeyError, RuntimeError, TypeError, UserError) as error:
+        raise UserError('what it keeps under "released" for this way back does not fit its '
+                        'tensors: remove that entry') from error
+
+
+def _as_released(family: Family, tensors: dict[str, Tensor],
+                 released: Mapping) -> tuple[Family, dict[str, Tensor]]:
+    """Puts back what the converted layout does not have."""
     if released.get('family') == AUGREG_VIT.title:
         family, tensors = AUGREG_VIT, augreg.from_timm(tensors, released['num_heads'])
-    prefix = released.get('prefix', '')
-    return family, {prefix + k: v for k, v in (tensors | released.get('unused', {})).items()}
+    prefix, unused = released.get('prefix', ''), released.get('unused', {})
+    if unused.keys() & tensors.keys():
+        raise KeyError
+    return family, find_state_dict({prefix + k: v for k, v in (tensors | unused).items()})
 
 
 def _split_prefix(state_dict: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:

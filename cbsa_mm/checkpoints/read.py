@@ -1,23 +1,28 @@
-"""Reading checkpoints as data: nothing in a file is ever run."""
-import pickle
+"""Reading checkpoints as data: nothing in a file is run, unless its reader is told to trust it."""
+import os.path as osp
 import re
+import tarfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from cbsa_mm.errors import UserError
 
 STATE_DICT_KEYS = ('state_dict', 'model')
+WEIGHT_DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.uint8,
+                 torch.int8, torch.int16, torch.int32, torch.int64, torch.bool}
 
 
-def read_checkpoint(path: str | Path, map_location: Any = 'cpu', mmap: bool = False) -> dict:
+def read_checkpoint(path: str | Path, map_location: Any = 'cpu', mmap: bool = False,
+                    trust: bool = False) -> dict:
     """Reads a PyTorch, safetensors or NumPy (.npz) file, told apart by content.
 
     Args:
@@ -25,32 +30,25 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu', mmap: bool = Fa
         map_location: Where the tensors go, as in :func:`torch.load`.
         mmap: Whether to leave the tensors in the file until they are used. The file must then
             stay as it is.
+        trust: Whether a PyTorch file may hold any object; loading such a file may run code.
 
     Returns:
         What the file holds: a state dict, or a dict around one.
 
     Raises:
-        UserError: If there is no such file; if it is empty, cut off or no checkpoint; or if
-            reading it would need more than tensors and plain values, which could run code.
+        UserError: If there is no such file; if it is empty, cut off or no checkpoint; or if, not
+            being trusted, it holds more than tensors and plain values, which could run code.
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
+    path = Path(osp.expanduser(path))
+    if not osp.isfile(path):
         raise UserError(f'there is no checkpoint {path}')
-    kind = _kind(path)
     try:
-        if kind == 'safetensors':
-            checkpoint = load_file(path, device=str(map_location or 'cpu'))
-        elif kind == 'npz':
-            with np.load(path, allow_pickle=False) as arrays:
-                checkpoint = {k: torch.from_numpy(arrays[k]).to(map_location) for k in arrays}
-        else:
-            checkpoint = torch.load(
-                str(path), map_location=map_location, weights_only=True,
-                mmap=mmap and kind == 'zip')
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError,
-            TypeError, AttributeError, IndexError, zipfile.BadZipFile, SafetensorError) as error:
+        checkpoint = _read(path, map_location, mmap, trust)
+    except UserError:
+        raise
+    except Exception as error:  # a damaged file can end its reader anywhere
         forbidden = re.search(r'(?:GLOBAL|class|operand|opcode) (\S+)', str(error))
-        if isinstance(error, pickle.UnpicklingError) and forbidden:
+        if isinstance(error, UnpicklingError) and forbidden and not trust:
             raise UserError(_refusal(path, forbidden[1])) from error
         raise UserError(f'{path} is no checkpoint, or a damaged one ({_first_line(error)}). '
                         'Download it again and compare its size with the source') from error
@@ -67,17 +65,41 @@ def find_state_dict(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
         checkpoint: What a file holds.
 
     Raises:
-        UserError: If there are no tensors.
+        UserError: If there are no tensors by name, or some that are no weights: complex,
+            quantized, sparse, or larger than what the file holds of them.
     """
+    keys = shorten(', '.join(map(str, list(checkpoint)[:8])) or 'none', 200)
     for key in STATE_DICT_KEYS:
-        if isinstance(checkpoint.get(key), Mapping):
+        if key in checkpoint:
             checkpoint = checkpoint[key]
             break
-    if not checkpoint or not all(isinstance(value, Tensor) for value in checkpoint.values()):
-        keys = ', '.join(map(str, list(checkpoint)[:8])) or 'none'
+    if not (isinstance(checkpoint, Mapping) and checkpoint
+            and all(isinstance(name, str) and isinstance(value, Tensor)
+                    for name, value in checkpoint.items())):
         raise UserError(f'there is no state dict, neither under {" or ".join(STATE_DICT_KEYS)} nor '
                         f'as the whole file, whose keys are: {keys}')
+    odd = [name for name, tensor in checkpoint.items() if not _holds_weights(tensor)]
+    if odd:
+        raise UserError(f'{len(odd)} tensor{"s" * (len(odd) > 1)} of a kind that weights are not '
+                        f'(complex, quantized, sparse, without data): {", ".join(odd[:3])}')
     return dict(checkpoint)
+
+
+def _holds_weights(tensor: Tensor) -> bool:
+    """Whether it is plain and whole; one of stride 0 could claim any size."""
+    return (tensor.layout == torch.strided and tensor.dtype in WEIGHT_DTYPES and not tensor.is_meta
+            and tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes())
+
+
+def _read(path: Path, map_location: Any, mmap: bool, trust: bool) -> Any:
+    kind = _kind(path)
+    if kind == 'safetensors':
+        return load_file(path, device=str(map_location or 'cpu'))
+    if kind == 'npz':
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: torch.from_numpy(arrays[name]).to(map_location) for name in arrays}
+    return torch.load(str(path), map_location=map_location, weights_only=not trust,
+                      mmap=mmap and kind == 'zip')
 
 
 def _kind(path: Path) -> str:
@@ -93,29 +115,40 @@ def _kind(path: Path) -> str:
     if head.startswith(b'version https://git-lfs'):
         raise UserError(f'{path} is a Git LFS pointer, not the file itself: run git lfs pull')
     if head.startswith(b'PK'):
-        if not zipfile.is_zipfile(path):
-            raise UserError(_cut_off(path))
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-        if any(name.endswith('/data.pkl') for name in names):
-            return 'zip'
-        if names and all(name.endswith('.npy') for name in names):
-            return 'npz'
-        raise UserError(f'{path} is an archive, not a checkpoint. Unpack it, and give the file in '
-                        'it')
+        return _kind_of_zip(path)
     if head[8:9] == b'{':
         length = int.from_bytes(head[:8], 'little')
         if length < size:
             return 'safetensors'
         if length < 100_000_000:  # the format's own limit
             raise UserError(_cut_off(path))
-    if head.startswith(b'\x1f\x8b') or head[257:262] == b'ustar':
-        raise UserError(f'{path} is an archive, not a checkpoint. Unpack it, and give the file in '
-                        'it')
+    # PyTorch would unpack a tar file, too.
+    if head.startswith(b'\x1f\x8b') or tarfile.is_tarfile(path):
+        raise UserError(_archive(path))
     if not head.startswith(b'\x80'):  # how a pickle starts
         raise UserError(f'{path} is not a checkpoint: neither a PyTorch file (.pth, .pt, .pth.tar) '
                         'nor safetensors nor .npz')
     return 'legacy'
+
+
+def _kind_of_zip(path: Path) -> str:
+    if not zipfile.is_zipfile(path):
+        raise UserError(_cut_off(path))
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    # PyTorch before 2.6 runs these even with weights_only (CVE-2025-32434).
+    if any(osp.basename(name) == 'constants.pkl' for name in names):
+        raise UserError(f'{path} is a TorchScript program, not weights. Get a file with the '
+                        'weights alone')
+    if any(name.endswith('/data.pkl') for name in names):
+        return 'zip'
+    if names and all(name.endswith('.npy') for name in names):
+        return 'npz'
+    raise UserError(_archive(path))
+
+
+def _archive(path: Path) -> str:
+    return f'{path} is an archive, not a checkpoint. Unpack it, and give the file in it'
 
 
 def _cut_off(path: Path) -> str:
@@ -129,8 +162,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _refusal(path: Path, what: str) -> str:
-    """Says why a pickle was not loaded, and what to do."""
+    """Says why a file was not loaded, and what to do."""
     return (f'{path} was refused, and nothing in it was run: it holds more than tensors and plain '
             f'values ({what}), and loading such a file may run code on this machine. Get a file '
-            'with the weights alone; or, if you trust its source, load it by yourself with '
-            'weights_only switched off, and torch.save its state dict')
+            'with the weights alone; or, if you trust its source as you would trust a program, '
+            'load it all the same with --trust-checkpoint (trust=True in code)')

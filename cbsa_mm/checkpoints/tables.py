@@ -122,7 +122,7 @@ def _indices(template: str) -> list[str]:
 
 
 def _compile(template: str) -> re.Pattern:
-    return re.compile(r'(\d{1,4})'.join(map(re.escape, re.split(r'{\w+}', template))))
+    return re.compile(r'(0|[1-9][0-9]{0,3})'.join(map(re.escape, re.split(r'{\w+}', template))))
 
 
 def _fill(template: str, index: int | None) -> str:

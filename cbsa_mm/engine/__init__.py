@@ -18,6 +18,7 @@ from .explain import explain
 from .launch import (
     add_config_arguments,
     add_runner_arguments,
+    add_trust_argument,
     build_runner,
     load_config,
     read_metainfo,
@@ -26,13 +27,14 @@ from .launch import (
     use_auto_scale_lr,
     use_tta,
 )
-from .loading import PlainCheckpointHook, use_safe_loading
+from .loading import PlainCheckpointHook, load_checkpoint, use_safe_loading
 from .schedulers import MinWarmupCosineLR
 
 __all__ = [
     'ClassCountHook', 'CompressionHook', 'MinWarmupCosineLR', 'PlainCheckpointHook', 'Report',
-    'StrictLoadHook', 'add_config_arguments', 'add_runner_arguments', 'build_runner',
-    'check_class_count', 'check_data_folders', 'check_model', 'convert_file', 'explain',
-    'load_config', 'load_strictly', 'read_metainfo', 'reparameterize_file', 'report_user_errors',
+    'StrictLoadHook', 'add_config_arguments', 'add_runner_arguments', 'add_trust_argument',
+    'build_runner', 'check_class_count', 'check_data_folders', 'check_model', 'convert_file',
+    'explain', 'load_checkpoint', 'load_config', 'load_strictly', 'read_metainfo',
+    'reparameterize_file', 'report_user_errors',
     'restore_file', 'use_amp', 'use_auto_scale_lr', 'use_safe_loading', 'use_tta'
 ]

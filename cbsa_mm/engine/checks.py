@@ -3,12 +3,13 @@ import os.path as osp
 import re
 import textwrap
 
+import torch
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
-from mmengine.runner import CheckpointLoader, Runner
-from torch import nn
+from mmengine.runner import BaseLoop, CheckpointLoader, Runner
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from cbsa_mm.backbones import CBT
@@ -56,11 +57,15 @@ def load_strictly(model: nn.Module, checkpoint: dict, name: object = 'the checkp
         name: What to call it, such as its file's name.
 
     Raises:
-        UserError: If a tensor is missing, unknown or of another shape.
+        UserError: If a tensor is missing, unknown, of another shape, or not finite.
     """
     state_dict = checkpoint.get('state_dict', checkpoint)
+    unwrapped = {re.sub(r'^module\.', '', name): v for name, v in state_dict.items()}
+    if len(unwrapped) < len(state_dict):
+        raise UserError("the checkpoint has tensors twice, with and without 'module.' before their "
+                        'names')
     try:
-        model.load_state_dict({re.sub(r'^module\.', '', k): v for k, v in state_dict.items()})
+        model.load_state_dict(unwrapped)
     except (RuntimeError, UserError) as error:
         reasons = [textwrap.shorten(line, 200) for line in str(error).split('\n\t')
                    if not line.startswith('Error(s) in loading')]
@@ -70,6 +75,20 @@ def load_strictly(model: nn.Module, checkpoint: dict, name: object = 'the checkp
             + (_advise_deploy(model, state_dict) or _advise_conversion(checkpoint)
                or 'Use the config that it was trained with, or set the model to its arch and '
                'classes')) from error
+    _check_finite(unwrapped)
+
+
+def _check_finite(tensors: dict[str, Tensor]) -> None:
+    """Checks that weights are numbers.
+
+    Raises:
+        UserError: If there are NaN or infinite values.
+    """
+    broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    if broken:
+        raise UserError(f'NaN or infinite values are in {len(broken)} of the {len(tensors)} '
+                        f'tensors of the checkpoint, such as {broken[0]}: its training diverged, '
+                        'or it is damaged. Take an earlier one')
 
 
 def check_pretrained(model: nn.Module) -> None:
@@ -93,18 +112,23 @@ def _check_fit(part: nn.Module, name: str, init_cfg: dict) -> None:
     prefix = init_cfg['prefix'].rstrip('.') + '.' if init_cfg.get('prefix') else ''
     own_name = getattr(part, 'own_name', str)  # of the parts that take other libraries' names
     shapes = {k: v.shape for k, v in part.state_dict().items()}
-    state_dict = checkpoint.get('state_dict', checkpoint)
-    given = {own_name(k.removeprefix(prefix)): getattr(v, 'shape', ())
-             for k, v in state_dict.items() if k.startswith(prefix)}
-    wrong = [k for k, shape in shapes.items()
-             if k not in given or given[k][-1:] != shape[-1:]
-             or given[k] != shape and not k.endswith('pos_embed')]
+    given = {own_name(k.removeprefix(prefix)): v
+             for k, v in checkpoint.get('state_dict', checkpoint).items() if k.startswith(prefix)}
+    wrong = [k for k, shape in shapes.items() if k not in given or not _fits(k, given[k], shape)]
     if wrong:
         raise UserError(
             f'pretrained weights {init_cfg["checkpoint"]} do not fit the {name}: {len(wrong)} of '
             f'its {len(shapes)} tensors are missing or of another shape, such as {wrong[0]}. '
             + (_advise_conversion(checkpoint)
                or f"Give a file with {type(part).__name__}'s tensor names and sizes"))
+    _check_finite({k: given[k] for k in shapes})
+
+
+def _fits(name: str, tensor: Tensor, shape: torch.Size) -> bool:
+    given = getattr(tensor, 'shape', None)  # which what is no tensor lacks
+    if name.endswith('pos_embed') and given and len(given) == 3:  # (1, tokens, d), of any grid
+        return given[0] == 1 and given[1] > 1 and given[2:] == shape[2:]
+    return given == shape
 
 
 def _advise_deploy(model: nn.Module, state_dict: dict) -> str | None:
@@ -139,13 +163,14 @@ class StrictLoadHook(Hook):
     goes on with random ones.
     """
 
-    def before_train(self, runner: Runner) -> None:
-        """Checks pretrained weights.
+    def before_run(self, runner: Runner) -> None:
+        """Checks pretrained weights before training initializes the model with them.
 
         Raises:
             UserError: If they do not fit.
         """
-        check_pretrained(_unwrap(runner.model))
+        if isinstance(runner._train_loop, BaseLoop):  # which is built by now in training alone
+            check_pretrained(_unwrap(runner.model))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Loads strictly, ahead of the Runner's own tolerant loading.

@@ -10,7 +10,6 @@ from cbsa_mm.checkpoints import (
     convert,
     describe,
     find_state_dict,
-    read_checkpoint,
     read_variant,
     restore,
     write_checkpoint,
@@ -21,6 +20,7 @@ from cbsa_mm.require import require
 
 from .experiment import Experiment, find_experiment
 from .launch import read_metainfo
+from .loading import read_training_checkpoint
 
 
 @dataclass
@@ -44,7 +44,8 @@ def convert_file(src: Path,
                  configs: Path,
                  library: str | None = None,
                  num_heads: int | None = None,
-                 config: Path | None = None) -> Report:
+                 config: Path | None = None,
+                 trust: bool = False) -> Report:
     """Converts a released checkpoint to one that mmseg or mmpretrain loads strictly.
 
     The result holds ``state_dict``; ``meta`` with class names and config, where these are known;
@@ -57,6 +58,7 @@ def convert_file(src: Path,
         library: 'mmseg' or 'mmpretrain', for weights that fit both.
         num_heads: The heads of a ViT, if nothing tells them.
         config: A config to write.
+        trust: Whether ``src`` may hold any object; loading such a file may run code.
 
     Raises:
         UserError: If a file can't be read, understood or written.
@@ -65,9 +67,9 @@ def convert_file(src: Path,
     _check_paths(src, dst)
     if dst.suffix in ('.safetensors', '.npz'):
         raise UserError(f'OpenMMLab loads PyTorch files: let DST end with .pth, not {dst.suffix}')
-    state_dict = find_state_dict(read_checkpoint(src, mmap=True))
+    checkpoint = read_training_checkpoint(src, mmap=True, trust=trust)
     try:
-        converted = convert(state_dict, library)
+        converted = convert(find_state_dict(checkpoint), library)
     except UserError as error:
         raise UserError(f'{src}: {error}') from error
     require(converted.library)
@@ -90,12 +92,13 @@ def convert_file(src: Path,
     return Report(converted, facts, experiment, is_encoder)
 
 
-def restore_file(src: Path, dst: Path) -> str:
+def restore_file(src: Path, dst: Path, trust: bool = False) -> str:
     """Writes the authors' layout of a checkpoint of this package's layout.
 
     Args:
         src: A converted checkpoint, or one of a training run.
         dst: The file to write. A segmenter's variant.yml goes beside it, if it was known.
+        trust: Whether ``src`` may hold any object; loading such a file may run code.
 
     Returns:
         What the file is.
@@ -104,7 +107,7 @@ def restore_file(src: Path, dst: Path) -> str:
         UserError: If a file can't be read, understood or written.
     """
     _check_paths(src, dst)
-    checkpoint = read_checkpoint(src, mmap=True)
+    checkpoint = read_training_checkpoint(src, mmap=True, trust=trust)
     released = checkpoint.get('released', {})
     try:
         family, tensors = restore(find_state_dict(checkpoint), released)

@@ -4,7 +4,6 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
-from mmengine.runner import CheckpointLoader
 from torch import nn
 
 from cbsa_mm.checkpoints import write_checkpoint, write_whole
@@ -12,13 +11,14 @@ from cbsa_mm.errors import UserError
 
 from .checks import load_strictly
 from .launch import read_metainfo
+from .loading import load_checkpoint
 
 # Relative difference of the outputs in float32 up to which two forms are the same function.
 TOLERANCE = 1e-4
 
 
-def reparameterize_file(cfg: Config, src: Path, dst: Path,
-                        config: Path | None = None) -> tuple[list[str], float]:
+def reparameterize_file(cfg: Config, src: Path, dst: Path, config: Path | None = None,
+                        trust: bool = False) -> tuple[list[str], float]:
     """Brings a trained checkpoint into deploy form.
 
     Every part of the model that has a ``switch_to_deploy`` method is switched, and the model's
@@ -30,6 +30,7 @@ def reparameterize_file(cfg: Config, src: Path, dst: Path,
         src: The checkpoint.
         dst: The file to write.
         config: A file for the config, complete and without inheritance.
+        trust: Whether the checkpoint may hold any object; loading such a file may run code.
 
     Returns:
         Names of the switched parts, and the relative difference of the outputs.
@@ -40,8 +41,8 @@ def reparameterize_file(cfg: Config, src: Path, dst: Path,
     """
     if src.exists() and dst.exists() and src.samefile(dst):
         raise UserError(f'CHECKPOINT and OUT are the same file, {src}: name another one to write')
-    checkpoint = CheckpointLoader.load_checkpoint(str(src), map_location='cpu')
-    meta = checkpoint.get('meta', {}).get('dataset_meta') or read_metainfo(cfg)
+    checkpoint = load_checkpoint(src, trust=trust)
+    meta = read_metainfo(cfg, checkpoint)
     init_default_scope(cfg.default_scope)
     model = MODELS.build(dict(cfg.model)).eval()
     load_strictly(model, checkpoint, src)

@@ -44,19 +44,28 @@ def add_runner_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, help=SUPPRESS)
 
 
+def add_trust_argument(parser: ArgumentParser) -> None:
+    """Adds the argument that all tools which load a checkpoint have."""
+    parser.add_argument(
+        '--trust-checkpoint', action='store_true',
+        help='load checkpoints that hold more than tensors and plain values, too; this may run '
+        'code that is in them')
+
+
 def load_config(args: Namespace) -> Config:
     """Reads ``args.config`` with ``args.cfg_options``, and sets ``work_dir`` and ``launcher``.
 
-    From here on, mmengine reads checkpoints as data.
+    From here on, mmengine reads checkpoints as data, unless ``args.trust_checkpoint`` is set.
 
     Args:
-        args: What :func:`add_config_arguments` and :func:`add_runner_arguments` parsed.
+        args: What :func:`add_config_arguments`, :func:`add_runner_arguments` and
+            :func:`add_trust_argument` parsed.
 
     Raises:
         UserError: If there is no such file, or it or an option can't be read.
         MissingLibraryError: If the library that the config is for can't be imported.
     """
-    use_safe_loading()
+    use_safe_loading(getattr(args, 'trust_checkpoint', False))
     if not osp.isfile(args.config):
         raise UserError(f'there is no config file {args.config}')
     with _reading(f'config {args.config}'):
@@ -92,12 +101,16 @@ def _check_options(options: dict, cfg: Config) -> None:
             raise UserError(f'--cfg-options {key}: the config has no {top}{advice}')
 
 
-def read_metainfo(cfg: Config) -> dict:
-    """Class names and colours of the data set that a config tests on; its files need not be there.
+def read_metainfo(cfg: Config, checkpoint: dict | None = None) -> dict:
+    """Class names and colours: a checkpoint's, else those of the data set that a config tests on.
 
     Args:
-        cfg: A config.
+        cfg: A config; the files of its data set need not be there.
+        checkpoint: A checkpoint, which may tell them.
     """
+    told = (checkpoint or {}).get('meta', {}).get('dataset_meta')
+    if told:
+        return told
     init_default_scope(cfg.default_scope)
     return DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=True)).metainfo
 

@@ -1,6 +1,8 @@
 """Checkpoints as data: mmengine neither runs what is in one, nor writes what must be run."""
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 from urllib.parse import urlparse
 
@@ -11,33 +13,108 @@ from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, Runner
 
-from cbsa_mm.checkpoints import read_checkpoint
+from cbsa_mm.checkpoints import find_state_dict, read_checkpoint
 from cbsa_mm.errors import UserError
 
 
-def use_safe_loading() -> None:
-    """Has mmengine, in this process, read all checkpoints by :func:`read_checkpoint`.
+def use_safe_loading(trust: bool = False) -> None:
+    """Has mmengine, in this process, load all checkpoints by :func:`load_checkpoint`.
 
     By itself it falls back to plain pickle, which runs what a file says.
+
+    Args:
+        trust: Whether all checkpoints are trusted.
     """
+
+    def load_from_data(filename: str, map_location: Any = None) -> dict:  # mmengine logs the name
+        return load_checkpoint(filename, map_location, trust)
+
     # register_scheme() is mmengine's documented way; each of its schemes is replaced.
-    CheckpointLoader.register_scheme(list(CheckpointLoader._schemes), _load, force=True)
+    CheckpointLoader.register_scheme(list(CheckpointLoader._schemes), load_from_data, force=True)
 
 
-def _load(filename: str, map_location: Any = None) -> dict:
-    """A loader by mmengine's conventions, for files and for http(s) addresses."""
-    if '://' not in filename:
-        return read_checkpoint(filename, map_location)
-    url = urlparse(filename)
+def load_checkpoint(filename: str | Path, map_location: Any = 'cpu', trust: bool = False) -> dict:
+    """Loads weights, and what mmengine writes beside them, from a file or an http(s) address.
+
+    Args:
+        filename: The file or address. What is downloaded is kept in PyTorch's hub folder.
+        map_location: Where the tensors go, as in :func:`torch.load`.
+        trust: Whether it may hold any object; loading such a file may run code.
+
+    Returns:
+        A state dict, or a dict around one. Config text that mmengine would run is left out.
+
+    Raises:
+        UserError: If there is no such checkpoint; if it holds no weights; or if, not being
+            trusted, it holds more than data.
+    """
+    path = filename if '://' not in str(filename) else _download(str(filename))
+    checkpoint = read_training_checkpoint(path, map_location, trust=trust)
+    try:
+        find_state_dict(checkpoint)
+        _check_meta(checkpoint.get('meta', {}))
+    except UserError as error:
+        raise UserError(f'{filename} was refused: {error}') from error
+    if not trust:
+        checkpoint.get('meta', {}).pop('config', None)  # which mmengine runs on resuming
+    if isinstance(checkpoint.get('model'), Mapping):
+        checkpoint.setdefault('state_dict', checkpoint['model'])  # where mmengine looks for it
+    return checkpoint
+
+
+def read_training_checkpoint(path: str | Path, map_location: Any = 'cpu', **kwargs) -> dict:
+    """As :func:`cbsa_mm.checkpoints.read_checkpoint`, with what mmengine writes allowed."""
+    with _mmengine_types():
+        return read_checkpoint(path, map_location, **kwargs)
+
+
+def _mmengine_types() -> AbstractContextManager:
+    """Adds to what PyTorch takes for data: mmengine's log histories, and NumPy's plain values."""
+    if torch.__version__ < '2.6':
+        return nullcontext()
+    array = np.zeros(1)
+    functions = [array.__reduce__()[0], array[0].__reduce__()[0]]
+    names = [f'numpy.{core}.multiarray.{function}'
+             for core in ('core', '_core') for function in ('_reconstruct', 'scalar')]
+    return torch.serialization.safe_globals([
+        *zip(2 * functions, names), *{type(np.dtype(code)) for code in '?bBhHiIlLqQefd'},
+        np.dtype, np.ndarray, HistoryBuffer, (_statistic, 'builtins.getattr')])
+
+
+def _statistic(owner: type, name: str) -> Any:
+    """In the place of getattr, by which log histories name their methods."""
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
+        raise UnpicklingError('GLOBAL builtins.getattr')
+    return getattr(owner, name)
+
+
+def _check_meta(meta: Any) -> None:
+    """Checks the names and colours of classes."""
+    dataset_meta = meta.get('dataset_meta', {}) if isinstance(meta, Mapping) else None
+    if not isinstance(dataset_meta, Mapping):
+        raise UserError('its meta, or the dataset_meta in it, is not a dict')
+    classes, palette = dataset_meta.get('classes') or (), dataset_meta.get('palette')
+    if not (isinstance(classes, list | tuple) and all(isinstance(name, str) for name in classes)):
+        raise UserError('the classes in its dataset_meta are not a list of names')
+    try:
+        known = np.empty((0, 3)) if palette is None else np.asarray(palette, float)
+    except (TypeError, ValueError):
+        known = np.empty(0)
+    if known.ndim != 2 or known.shape[1] != 3 or 0 < len(known) < len(classes):
+        raise UserError('the palette in its dataset_meta is not a colour (R, G, B) for each class')
+
+
+def _download(address: str) -> Path:
+    url = urlparse(address)
     if url.scheme not in ('http', 'https'):
-        raise UserError(f'{filename} is neither a file nor an http(s) address: download it, and '
+        raise UserError(f'{address} is neither a file nor an http(s) address: download it, and '
                         'give the file')
     path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(url.path).name
     if get_local_rank() == 0 and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(filename, str(path))
+        torch.hub.download_url_to_file(address, str(path))
     barrier()
-    return read_checkpoint(path, map_location)
+    return path
 
 
 class PlainCheckpointHook(Hook):

@@ -7,7 +7,6 @@ from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.logging import MMLogger
 from mmengine.registry import MODELS, init_default_scope
-from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
@@ -16,6 +15,7 @@ from cbsa_mm.errors import DataError, UserError
 
 from .checks import check_data_folders, load_strictly
 from .launch import read_metainfo
+from .loading import load_checkpoint
 
 ANNOTATIONS = ('LoadAnnotations', 'CheckSegLabels')
 
@@ -29,7 +29,8 @@ def build_model(cfg: Config) -> nn.Module:
     return MODELS.build(model)
 
 
-def load_model(cfg: Config, checkpoint: str, device: torch.device | str = 'cpu') -> nn.Module:
+def load_model(cfg: Config, checkpoint: str, device: torch.device | str = 'cpu',
+               trust: bool = False) -> nn.Module:
     """Builds a config's model with the weights of a checkpoint, for inference.
 
     Args:
@@ -37,9 +38,10 @@ def load_model(cfg: Config, checkpoint: str, device: torch.device | str = 'cpu')
         checkpoint: A file that fits it; ``dataset_meta`` tells the classes and their colours, else
             the config's data set does. 'none' stands for random weights, the same each time.
         device: Where the model goes.
+        trust: Whether the checkpoint may hold any object; loading such a file may run code.
 
     Raises:
-        UserError: If the checkpoint is not there, or does not fit.
+        UserError: If the checkpoint is not there, holds more than data, or does not fit.
     """
     MMLogger.get_current_instance().setLevel('WARNING')  # not a word on each initial weight
     if checkpoint == 'none':
@@ -48,9 +50,9 @@ def load_model(cfg: Config, checkpoint: str, device: torch.device | str = 'cpu')
         model.init_weights()
     else:
         model = build_model(cfg)
-        content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu')
+        content = load_checkpoint(checkpoint, trust=trust)
         load_strictly(model, content, checkpoint)
-    model.dataset_meta = content.get('meta', {}).get('dataset_meta') or read_metainfo(cfg)
+    model.dataset_meta = read_metainfo(cfg, content)
     model.to(device)
     model.eval()
     return model

@@ -152,11 +152,13 @@ class CBSA(SubspaceAttention):
         elif isinstance(self.representatives, AllTokens):
             y = self.contraction(w)                                   # A is the identity
         else:
+            dtype = w.dtype
             with torch.autocast(w.device.type, enabled=False):
                 w = at_least_float32(w)
                 r = r.to(w.dtype)
                 A = r @ w.mT                                          # W = A^T R, exactly
                 y = A.mT @ self.contraction(r, self.representatives.energies(A))
+            y = y.to(dtype)
         return y if self.step_x is None else self.step_x * y
 
     def _broadcast(self, A: Tensor, c: Tensor) -> Tensor:

@@ -130,7 +130,18 @@ def test_a_pytorch_file_without_a_dict(tmp_path):
 
 def test_torchscript_is_refused(tmp_path):
     torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / 'x.pth')
-    with pytest.raises(ValueError, match='x.pth'):
+    for trust in (False, True):
+        with pytest.raises(ValueError, match='x.pth is a TorchScript program, not weights'):
+            read_checkpoint(tmp_path / 'x.pth', trust=trust)
+
+
+@pytest.mark.parametrize('mode', ['w', 'w:gz'])
+def test_pytorchs_tar_format_is_refused(mode, tmp_path):
+    """PyTorch would unpack it; the name of its first entry makes it look like a pickle."""
+    with tarfile.open(tmp_path / 'x.pth', mode, format=tarfile.USTAR_FORMAT,
+                      encoding='latin-1') as file:
+        file.addfile(tarfile.TarInfo('\x80storages'))
+    with pytest.raises(ValueError, match='x.pth is an archive, not a checkpoint'):
         read_checkpoint(tmp_path / 'x.pth')
 
 

@@ -9,7 +9,7 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import CheckpointLoader
 
-from cbsa_mm.engine import PlainCheckpointHook, use_safe_loading
+from cbsa_mm.engine import PlainCheckpointHook, load_checkpoint, use_safe_loading
 
 
 @pytest.fixture
@@ -97,3 +97,84 @@ def test_downloads_are_read_as_data_too(safe_loading, server, tmp_path, monkeypa
 def test_other_addresses_are_refused(address, safe_loading):
     with pytest.raises(ValueError, match='is neither a file nor an http.s. address: download it'):
         CheckpointLoader.load_checkpoint(address)
+
+
+class Call:
+    """Is pickled as a call."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+WEIGHTS = dict(a=torch.ones(2))
+
+
+def mmengines_own():
+    """What mmengine without our hook writes beside weights."""
+    hub = MessageHub('test_mmengines_own')
+    for value in (3., 1.):
+        hub.update_scalar('train/loss', value)
+    hub.update_info('best_score', np.float32(0.5))
+    return dict(
+        state_dict=WEIGHTS, message_hub=hub.state_dict(),
+        meta=dict(dataset_meta=dict(classes=('a', 'b'), palette=np.eye(3, dtype=np.uint8)[:2])))
+
+
+def test_what_mmengine_writes_is_data(tmp_path):
+    torch.save(mmengines_own(), tmp_path / 'x.pth')
+    if torch.__version__ < '2.6':  # which can't be told to allow for it
+        with pytest.raises(ValueError, match='was refused, and nothing in it was run'):
+            load_checkpoint(tmp_path / 'x.pth')
+    read = load_checkpoint(tmp_path / 'x.pth', trust=torch.__version__ < '2.6')
+    assert read['message_hub']['log_scalars']['train/loss'].mean() == 2
+    assert read['message_hub']['runtime_info']['best_score'] == np.float32(0.5)
+    assert read['meta']['dataset_meta']['palette'].tolist() == [[1, 0, 0], [0, 1, 0]]
+
+
+@pytest.mark.parametrize('harmful', [
+    Call(os.mkdir, 'created'), Call(eval, 'print()'), Call(getattr, np.ndarray, 'tofile'),
+    Call(getattr, HistoryBuffer, '__new__'), np.array([Call(os.mkdir, 'created')], dtype=object),
+])
+def test_nothing_else_is(harmful, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.save(dict(state_dict=WEIGHTS, extra=harmful), 'x.pth')
+    with pytest.raises(ValueError, match='was refused, and nothing in it was run'):
+        load_checkpoint('x.pth')
+    assert os.listdir() == ['x.pth']
+
+
+def test_what_is_trusted_runs(tmp_path):
+    content = dict(state_dict=WEIGHTS, extra=Harmful(tmp_path / 'created'))
+    torch.save(content, tmp_path / 'x.pth')
+    assert load_checkpoint(tmp_path / 'x.pth', trust=True)['state_dict']['a'].tolist() == [1, 1]
+    assert (tmp_path / 'created').exists()
+
+
+@pytest.mark.parametrize('content, message', [
+    (dict(epoch=1), 'there is no state dict'),
+    (dict(state_dict={}), 'there is no state dict'),
+    (dict(state_dict=[torch.ones(2)]), 'there is no state dict'),
+    (dict(state_dict={1: torch.ones(2)}), 'there is no state dict'),
+    (dict(state_dict=dict(a=dict(b=torch.ones(2)))), 'there is no state dict'),
+    (dict(state_dict=dict(a=torch.ones(2, dtype=torch.cfloat))), '1 tensor of a kind'),
+    (dict(state_dict=dict(a=torch.ones(2).to_sparse())), '1 tensor of a kind'),
+    (dict(state_dict=dict(a=torch.ones(2, device='meta'))), '1 tensor of a kind'),
+    (dict(state_dict=dict(a=torch.ones(1).expand(10**12))), '1 tensor of a kind'),
+    (dict(state_dict=WEIGHTS, meta='text'), 'its meta, .* is not a dict'),
+    (dict(state_dict=WEIGHTS, meta=dict(dataset_meta=None)), 'its meta, .* is not a dict'),
+    (dict(state_dict=WEIGHTS, meta=dict(dataset_meta=dict(classes='ab'))), 'not a list of names'),
+    (dict(state_dict=WEIGHTS, meta=dict(dataset_meta=dict(classes=[1]))), 'not a list of names'),
+    (dict(state_dict=WEIGHTS, meta=dict(dataset_meta=dict(classes=['a'], palette=[[1, 2]]))),
+     'not a colour'),
+    (dict(state_dict=WEIGHTS, meta=dict(dataset_meta=dict(classes=['a'], palette=[[1, 2, 'x']]))),
+     'not a colour'),
+    (dict(state_dict=WEIGHTS, meta=dict(dataset_meta=dict(
+        classes=['a', 'b'], palette=[[1, 2, 3]]))), 'not a colour'),
+])
+def test_malformed_content(content, message, tmp_path):
+    torch.save(content, tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match=f'x.pth was refused: .*{message}'):
+        load_checkpoint(tmp_path / 'x.pth')

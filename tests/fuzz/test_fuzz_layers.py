@@ -1,0 +1,154 @@
+"""Layers of any sizes and choices: finite, of the right shape, images apart, true gradients."""
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.func import functional_call
+
+from cbsa_mm.layers import CBSA, ISTA, MHSA, TSSA, AdaptedMHSA, Block, CrossMSSA
+from cbsa_mm.layers.cbsa import REFUSALS
+
+CHOICES = [(representatives, contraction)
+           for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'fixed')
+           for contraction in ('softmax', 'inverse', 'none')
+           if (representatives, contraction) not in REFUSALS]
+
+
+@st.composite
+def widths(draw):
+    """embed_dims, num_heads and head_dims, in which heads need not divide the width."""
+    heads, head_dims = draw(st.integers(1, 3)), draw(st.none() | st.integers(1, 5))
+    dims = heads * draw(st.integers(1, 4)) if head_dims is None else draw(st.integers(1, 9))
+    return dims, heads, head_dims
+
+
+@st.composite
+def attentions(draw, kinds=('CBSA', 'TSSA', 'MHSA', 'AdaptedMHSA')):
+    """An attention of random weights, float32."""
+    sizes, kind = draw(widths()), draw(st.sampled_from(kinds))
+    grid_size = draw(st.integers(1, 4))
+    torch.manual_seed(draw(st.integers(0, 99)))
+    if kind == 'CBSA':
+        representatives, contraction = draw(st.sampled_from(CHOICES))
+        return CBSA(*sizes, grid_size, representatives, contraction,
+                    output=draw(st.sampled_from(['free', 'tied'])),
+                    eps=draw(st.sampled_from([0.1, 1.])),
+                    conv_size=draw(st.sampled_from([0, 1, 3])))
+    if kind == 'AdaptedMHSA':
+        return AdaptedMHSA(*sizes, grid_size, contraction=draw(st.booleans()))
+    return {'TSSA': TSSA, 'MHSA': MHSA}[kind](*sizes)
+
+
+@st.composite
+def grids(draw):
+    """A grid, its offset, and the number of tokens: some may lie before it, and some behind."""
+    height, width, before, behind = (draw(st.integers(low, high))
+                                     for low, high in ((1, 6), (1, 6), (0, 2), (0, 2)))
+    return (height, width), before, before + height * width + behind
+
+
+def tokens(batch, n, dims, scale=1., dtype=torch.double):
+    return scale * torch.randn(batch, n, dims, generator=torch.Generator().manual_seed(n)).to(dtype)
+
+
+def assert_images_apart(function, x):
+    """A batch gives what its images give one by one."""
+    torch.testing.assert_close(function(x), torch.cat([function(image[None]) for image in x]),
+                               rtol=1e-8, atol=1e-9)
+
+
+def assert_true_gradients(module, x, *rest):
+    """With respect to tokens and parameters, by finite differences in float64."""
+    names, parameters = zip(*module.named_parameters())
+
+    def function(x, *parameters):
+        return functional_call(module, dict(zip(names, parameters)), (x, *rest))
+
+    inputs = [t.detach().requires_grad_() for t in (x, *parameters)]
+    assert torch.autograd.gradcheck(function, inputs, fast_mode=True)
+
+
+@given(attentions(), grids(), st.integers(1, 3), st.sampled_from([0., 1e-4, 1., 100.]),
+       st.sampled_from([torch.float32, torch.float64, torch.bfloat16]))
+def test_attention_is_finite(attn, layout, batch, scale, dtype):
+    grid, offset, n = layout
+    x = tokens(batch, n, attn.in_proj.in_features, scale, dtype)
+    y = attn.to(dtype)(x, grid, offset)
+    assert y.shape == x.shape and y.dtype == dtype and y.isfinite().all()
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@given(attentions(), grids())
+def test_attention_under_autocast(autocast, dtype, attn, layout):
+    grid, offset, n = layout
+    x = tokens(2, n, attn.in_proj.in_features, dtype=torch.float32)
+    with autocast(dtype):
+        y = attn(x, grid, offset)
+    assert y.shape == x.shape and y.isfinite().all()
+    exact = attn(x, grid, offset)
+    assert (y - exact).norm() <= 0.1 * exact.norm() + 0.01
+
+
+@given(attentions(), grids(), st.integers(2, 3))
+def test_attention_keeps_images_apart(attn, layout, batch):
+    grid, offset, n = layout
+    attn.double()
+    assert_images_apart(lambda x: attn(x, grid, offset),
+                        tokens(batch, n, attn.in_proj.in_features))
+
+
+@given(attentions(), grids())
+def test_attention_has_true_gradients(attn, layout):
+    grid, offset, n = layout
+    assert_true_gradients(attn.double(), tokens(1, n, attn.in_proj.in_features), grid, offset)
+
+
+@given(attentions(), grids(), st.integers(1, 4), st.booleans())
+def test_a_grid_that_does_not_fit_is_refused(attn, layout, excess, at_the_end):
+    grid, offset, n = layout
+    x = tokens(1, n, attn.in_proj.in_features, dtype=torch.float32)
+    if isinstance(attn, TSSA) or type(attn) is MHSA:  # to which the grid does not matter
+        assert attn(x, grid, n).shape == x.shape
+        return
+    wrong = n - grid[0] * grid[1] + excess if at_the_end else -excess
+    with pytest.raises(ValueError, match=f'at grid_offset={wrong} does not fit into {n} tokens'):
+        attn(x, grid, wrong)
+
+
+@given(widths(), st.integers(1, 5), st.integers(1, 9))
+def test_cross_attention(sizes, num_queries, n):
+    attn = CrossMSSA(*sizes).double()
+    x, queries = tokens(2, n, sizes[0]), tokens(2, num_queries, sizes[0])
+    y = attn(queries, x)
+    assert y.shape == queries.shape and y.isfinite().all()
+    for i in range(2):
+        torch.testing.assert_close(attn(queries[i:i + 1], x[i:i + 1]), y[i:i + 1])
+    assert_true_gradients(attn, queries, x)
+
+
+@given(st.integers(1, 9), st.integers(1, 20), st.sampled_from([torch.float32, torch.float64]))
+def test_ista(dims, n, dtype):
+    """Both of its forms, as n lies above or below dims, and the deploy form."""
+    ista, x = ISTA(dims).to(dtype), tokens(2, n, dims, dtype=dtype)
+    y = ista(x)
+    assert y.shape == x.shape and y.dtype == dtype and (y >= 0).all()
+    torch.testing.assert_close(y, torch.cat([ista(image[None]) for image in x]))
+    ista.switch_to_deploy()
+    torch.testing.assert_close(ista(x), y)
+
+
+@given(attentions(), grids(), st.sampled_from(['ista', 'mlp', None]), st.booleans())
+def test_block(attn, layout, feedforward, with_cp):
+    (grid, offset, n), dims = layout, attn.in_proj.in_features
+    parts = {'ista': ISTA(dims), 'mlp': torch.nn.Linear(dims, dims)}
+    block = Block(dims, attn, with_cp=with_cp,
+                  **{feedforward: parts[feedforward]} if feedforward else {}).double().eval()
+    torch.nn.init.normal_(block.norm1.weight)
+    torch.nn.init.normal_(block.norm1.bias)
+    x = tokens(2, n, dims)
+    assert_true_gradients(block, x[:1], grid, offset)
+    assert_images_apart(lambda x: block(x, grid, offset), x)
+    y = block(x, grid, offset)
+    assert y.shape == x.shape and y.isfinite().all()
+    block.switch_to_deploy()
+    torch.testing.assert_close(block(x, grid, offset), y)

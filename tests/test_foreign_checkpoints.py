@@ -1,0 +1,138 @@
+"""What every tool does with a checkpoint that would run code, and with one that is malformed."""
+import os
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from PIL import Image
+
+from cbsa_mm.datasets.shapes import render
+from cbsa_mm.engine.model import build_model
+
+ROOT = Path(__file__).parents[1]
+CONFIG = f'''
+_base_ = {str(ROOT / 'configs/cbt/cbt-t_shapes.py')!r}
+model = dict(
+    backbone=dict(
+        arch=dict(embed_dims=16, num_layers=1, num_heads=2), img_size=32,
+        attn_cfg=dict(type='CBSA', grid_size=4)),
+    decode_head=dict(
+        in_channels=16, num_layers=1, attn_cfg=dict(type='CBSA', grid_size=4)))
+train_dataloader = dict(num_workers=0)
+val_dataloader = dict(num_workers=0, dataset=dict(num_images=2))
+test_dataloader = val_dataloader
+train_cfg = dict(max_iters=1, val_interval=1)
+default_hooks = dict(checkpoint=dict(interval=1))
+'''
+# How each tool, and each place that names a checkpoint, is given x.pth.
+LOAD_FROM = ['--cfg-options', 'load_from=x.pth']
+PRETRAINED = ['--cfg-options', 'model.backbone.init_cfg.type=Pretrained',
+              'model.backbone.init_cfg.checkpoint=x.pth', 'model.backbone.init_cfg.prefix=backbone']
+CALLS = {
+    'attention_map': ['image.png', 'config.py', 'x.pth'],
+    'convert_checkpoint': ['x.pth', 'out.pth'],
+    'convert_checkpoint, back': ['x.pth', 'out.pth', '--to', 'official'],
+    'explore': ['config.py', 'x.pth', '--host', '192.0.2.1'],  # where nothing is served
+    'perturb': ['config.py', 'x.pth', '--num', '1', '--seeds', '1', '--stds', '0.1'],
+    'predict': ['image.png', 'config.py', 'x.pth'],
+    'probe': ['config.py', 'x.pth', '--num', '1'],
+    'reparameterize': ['config.py', 'x.pth', 'out.pth'],
+    'show_results': ['config.py', 'x.pth', '--num', '1'],
+    'test': ['config.py', 'x.pth'],
+    'train, load_from': ['config.py', *LOAD_FROM],
+    'train, pretrained': ['config.py', *PRETRAINED],
+    'train, resume': ['config.py', '--resume', 'x.pth'],
+    'train, resume the last': ['config.py', '--resume', '--work-dir', 'work'],
+    'zero_shot_seg': ['config.py', 'x.pth', '--num', '1'],
+}
+pytestmark = pytest.mark.e2e
+
+
+class Harmful:
+    """Makes a folder if it is unpickled."""
+
+    def __reduce__(self):
+        return os.mkdir, ('harm', )
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    config = tmp_path_factory.mktemp('config') / 'config.py'
+    config.write_text(CONFIG)
+    return build_model(Config.fromfile(config)).state_dict()
+
+
+@pytest.fixture
+def call(run_tool):
+    """Runs a call of :data:`CALLS` on ``x.pth``, as ``call(name, *further arguments)``."""
+    Path('config.py').write_text(CONFIG)
+    Image.fromarray(render(0, 0, 32, 4)[0]).save('image.png')
+    Path('work').mkdir()
+    Path('work/last_checkpoint').write_text('x.pth')
+
+    def run(name, *arguments):
+        run_tool(name.split(',')[0], *CALLS[name], *arguments)
+
+    return run
+
+
+@pytest.fixture
+def refused(call):
+    """Checks that a call ends with one message, and leaves nothing behind."""
+
+    def check(name, message):
+        files = set(Path().rglob('*.p*'))
+        with pytest.raises(SystemExit) as end:
+            call(name)
+        text = str(end.value)
+        assert re.match(rf'{name.split(",")[0]}.py: error: .*{message}', text), text
+        assert len(text) < 1000 and '\n' not in text
+        assert not Path('harm').exists()
+        assert {p for p in set(Path().rglob('*.p*')) - files if 'work' not in str(p)} == set()
+
+    return check
+
+
+def test_no_tool_is_left_out():
+    tools = {path.stem for path in (ROOT / 'tools').glob('*.py')
+             if 'add_trust_argument' in path.read_text()}
+    assert tools == {name.split(',')[0] for name in CALLS}
+
+
+@pytest.mark.parametrize('name', CALLS)
+def test_code_is_refused_and_does_not_run(name, weights, refused, monkeypatch):
+    monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
+    torch.save(dict(state_dict=weights, meta=dict(best=Harmful())), 'x.pth')
+    refused(name, r'x.pth was refused, and nothing in it was run: .*\(posix.mkdir\).* may run code '
+            '.*--trust-checkpoint')
+
+
+@pytest.mark.parametrize('name', CALLS)
+def test_code_runs_where_it_is_trusted(name, weights, call):
+    torch.save(dict(state_dict=weights, meta=dict(best=Harmful())), 'x.pth')
+    try:
+        call(name, '--trust-checkpoint')
+    except SystemExit as end:  # a converter wants other weights, resuming an optimizer's state
+        assert 'was refused' not in str(end)
+    assert Path('harm').exists()
+
+
+def test_config_text_does_not_run_on_resuming(weights, refused):
+    """mmengine would run it, though it is but text to PyTorch."""
+    meta = dict(config='import os; os.mkdir("harm")', epoch=0, iter=0)
+    torch.save(dict(state_dict=weights, meta=meta), 'x.pth')
+    refused('train, resume', "x.pth can't be resumed")
+
+
+@pytest.mark.parametrize('name', CALLS)
+def test_what_is_no_checkpoint(name, refused):
+    Path('x.pth').write_text('no checkpoint')
+    refused(name, 'x.pth is not a checkpoint')
+
+
+@pytest.mark.parametrize('name', CALLS)
+def test_what_are_no_weights(name, weights, refused):
+    torch.save(dict(state_dict=weights | {'backbone.cls_token': 'text'}), 'x.pth')
+    refused(name, 'there is no state dict')
