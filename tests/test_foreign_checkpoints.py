@@ -35,6 +35,7 @@ CALLS = {
     'convert_checkpoint': ['x.pth', 'out.pth'],
     'convert_checkpoint, back': ['x.pth', 'out.pth', '--to', 'official'],
     'explore': ['config.py', 'x.pth', '--host', '192.0.2.1'],  # where nothing is served
+    'export': ['config.py', 'x.pth', '--format', 'torchscript'],
     'perturb': ['config.py', 'x.pth', '--num', '1', '--seeds', '1', '--stds', '0.1'],
     'predict': ['image.png', 'config.py', 'x.pth'],
     'probe': ['config.py', 'x.pth', '--num', '1'],

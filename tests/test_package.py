@@ -103,6 +103,8 @@ def test_downstream_project(python, project):
     assert 'mIoU' in python(project, '-m', 'cbsa_mm', 'test', 'water.py', checkpoint)
     python(project, '-m', 'cbsa_mm', 'predict', 'data/images/val/0.jpg', 'water.py',
            checkpoint)
+    python(project, '-m', 'cbsa_mm', 'export', 'water.py', checkpoint)
+    assert (project / 'water.onnx').stat().st_size > 2**20
     [labels] = project.glob('predictions/pred/*.png')
     assert np.asarray(Image.open(labels)).max() <= 1
 

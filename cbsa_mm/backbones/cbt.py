@@ -138,7 +138,7 @@ class CBT(BaseModule):
         x = self.stem(image)
         grid = tuple(x.shape[2:])
         x = x.flatten(2).transpose(1, 2)                                          # (B, H*W, d)
-        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)          # (B, 1+H*W, d)
+        x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)      # (B, 1+H*W, d)
         x = x + resize_pos_embed(self.pos_embed, self.grid, grid, self.num_extra_tokens)
         outs = []
         for i, layer in enumerate(self.layers):
@@ -154,7 +154,8 @@ class CBT(BaseModule):
         if self.out_type == 'cls_token':
             return x[:, 0]
         if self.out_type == 'featmap':
-            return x[:, self.num_extra_tokens:].transpose(1, 2).unflatten(2, grid).contiguous()
+            x = x[:, self.num_extra_tokens:].transpose(1, 2)
+            return x.reshape(-1, self.embed_dims, *grid).contiguous()
         return x
 
     def switch_to_deploy(self) -> None:

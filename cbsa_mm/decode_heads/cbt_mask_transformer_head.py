@@ -115,7 +115,7 @@ class CBTMaskTransformerHead(BaseDecodeHead):
         """Maps features (B, d, H, W) to those of patches (B, H*W, d) and classes (B, K, d)."""
         grid = tuple(x.shape[2:])
         # Joining as the features lie, then transposing, is the faster order.
-        x = torch.cat([x.flatten(2), self.class_embed.mT.expand(len(x), -1, -1)], dim=2)
+        x = torch.cat([x.flatten(2), self.class_embed.mT.expand(x.shape[0], -1, -1)], dim=2)
         x = x.mT.contiguous()                                                     # (B, H*W+K, d)
         for layer in self.layers:
             x = layer(x, grid)

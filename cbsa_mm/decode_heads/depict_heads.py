@@ -50,7 +50,7 @@ class DEPICTCAHead(DEPICTSAHead):
     def _decode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Maps features (B, d, H, W) to those of patches (B, H*W, d) and classes (B, K, d)."""
         grid = tuple(x.shape[2:])
-        classes = self.class_embed.expand(len(x), -1, -1)
+        classes = self.class_embed.expand(x.shape[0], -1, -1)
         patches = x.flatten(2).transpose(1, 2)
         for layer in self.layers:
             patches = layer(patches, grid)

@@ -13,8 +13,9 @@ from .checks import (
 )
 from .compression import CompressionHook
 from .convert import Report, convert_file, restore_file
-from .deploy import reparameterize_file
+from .deploy import reparameterize_file, switch_to_deploy
 from .explain import explain
+from .export import export_file
 from .launch import (
     add_config_arguments,
     add_runner_arguments,
@@ -34,7 +35,7 @@ __all__ = [
     'ClassCountHook', 'CompressionHook', 'MinWarmupCosineLR', 'PlainCheckpointHook', 'Report',
     'StrictLoadHook', 'add_config_arguments', 'add_runner_arguments', 'add_trust_argument',
     'build_runner', 'check_class_count', 'check_data_folders', 'check_model', 'convert_file',
-    'explain', 'load_checkpoint', 'load_config', 'load_strictly', 'read_metainfo',
-    'reparameterize_file', 'report_user_errors',
-    'restore_file', 'use_amp', 'use_auto_scale_lr', 'use_safe_loading', 'use_tta'
+    'explain', 'export_file', 'load_checkpoint', 'load_config', 'load_strictly', 'read_metainfo',
+    'reparameterize_file', 'report_user_errors', 'restore_file', 'switch_to_deploy', 'use_amp',
+    'use_auto_scale_lr', 'use_safe_loading', 'use_tta'
 ]

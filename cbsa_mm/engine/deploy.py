@@ -47,7 +47,7 @@ def reparameterize_file(cfg: Config, src: Path, dst: Path, config: Path | None =
     model = MODELS.build(dict(cfg.model)).eval()
     load_strictly(model, checkpoint, src)
     before = _outputs(model)
-    parts = _switch(model)
+    parts = switch_to_deploy(model)
     if not parts:
         raise UserError(f'the {cfg.model.type} of this config has no part with a deploy form')
     after = _outputs(model)
@@ -66,13 +66,21 @@ def reparameterize_file(cfg: Config, src: Path, dst: Path, config: Path | None =
     return parts, difference
 
 
-def _switch(model: nn.Module, name: str = '') -> list[str]:
-    """Switches the outermost parts that can be, and tells their names."""
+def switch_to_deploy(model: nn.Module, name: str = '') -> list[str]:
+    """Brings the outermost parts of a model that have a deploy form into it.
+
+    Args:
+        model: The model, or a part of it.
+        name: The part's name in the model.
+
+    Returns:
+        Names of the switched parts.
+    """
     if hasattr(model, 'switch_to_deploy'):
         model.switch_to_deploy()
         return [name]
     return [part for child, module in model.named_children()
-            for part in _switch(module, f'{name}.{child}' if name else child)]
+            for part in switch_to_deploy(module, f'{name}.{child}' if name else child)]
 
 
 def _find(cfg: dict, name: str) -> dict:

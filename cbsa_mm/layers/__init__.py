@@ -7,10 +7,10 @@ from .ista import ISTA
 from .linear import Linear
 from .mhsa import MHSA, AdaptedMHSA
 from .pos_embed import resize_pos_embed
-from .stem import ConvStem, LinearStem, PatchStem
+from .stem import ConvStem, LinearStem, PatchStem, pad_to_patches
 from .tssa import TSSA
 
 __all__ = [
     'CBSA', 'ISTA', 'MHSA', 'TSSA', 'AdaptedMHSA', 'Block', 'ConvStem', 'CrossMSSA', 'Linear',
-    'LinearStem', 'PatchStem', 'SubspaceAttention', 'resize_pos_embed'
+    'LinearStem', 'PatchStem', 'SubspaceAttention', 'pad_to_patches', 'resize_pos_embed'
 ]

@@ -13,6 +13,7 @@ from .representatives import (
     PrincipalDirections,
     check_grid,
 )
+from .tracing import is_exporting
 
 # Why a kind of representatives does not go with a contraction.
 REFUSALS = {
@@ -167,7 +168,7 @@ class CBSA(SubspaceAttention):
         # With W_k, the rows of the output projection that belong to head k, this is
         # sum_k (A_k^T C_k) W_k = sum_k A_k^T (C_k W_k). The second order is taken where it saves a
         # tenth of the operations, as its large product differs between images: no linear layer.
-        if 0.9 * n * (m * p + p * d) <= n * m * d + m * p * d:
+        if is_exporting() or 0.9 * n * (m * p + p * d) <= n * m * d + m * p * d:
             return self.merge_heads(A.mT @ c)
         weight, bias = self.output()
         c = torch.einsum('bhmp,dhp->bhmd', c, weight.unflatten(1, (heads, p))).flatten(1, 2)

@@ -47,7 +47,7 @@ class SubspaceAttention(nn.Module):
 
     def split_heads(self, x: Tensor) -> Tensor:
         """Lays out head after head, (B, N, h*p) to (B, h, N, p), once for all products."""
-        return x.unflatten(2, (-1, self.head_dims)).transpose(1, 2).contiguous()
+        return x.reshape(*x.shape[:2], -1, self.head_dims).transpose(1, 2).contiguous()
 
     def merge_heads(self, y: Tensor) -> Tensor:
         """Maps the heads' results (B, h, N, p) back to width d, (B, N, d)."""

@@ -3,6 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .tracing import is_exporting
+
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``torch.nn.functional.linear``, faster for float32 tokens (B, N, d) on a CPU.
@@ -18,7 +20,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     Returns:
         (..., D).
     """
-    if x.ndim != 3 or x.device.type != 'cpu' or x.dtype != torch.float32:
+    if x.ndim != 3 or x.device.type != 'cpu' or x.dtype != torch.float32 or is_exporting():
         return F.linear(x, weight, bias)
     image = x.mT.unsqueeze(2)                                         # (B, d, 1, N), channels last
     return F.conv2d(image, weight[:, :, None, None], bias).squeeze(2).mT

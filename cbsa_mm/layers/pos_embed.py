@@ -3,6 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .tracing import is_exporting
+
 
 def resize_pos_embed(pos_embed: Tensor,
                      source: tuple[int, int],
@@ -21,7 +23,7 @@ def resize_pos_embed(pos_embed: Tensor,
     Returns:
         Embeddings (1, num_extra_tokens + H' * W', d).
     """
-    if source == target:
+    if not is_exporting() and source == target:
         return pos_embed
     extra, image = pos_embed[:, :num_extra_tokens], pos_embed[:, num_extra_tokens:]
     image = image.transpose(1, 2).unflatten(2, source)                # (1, d, H, W)

@@ -9,11 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .contraction import at_least_float32
-
-if hasattr(torch.compiler, 'is_compiling'):
-    from torch.compiler import is_compiling
-else:  # PyTorch 2.1
-    from torch._dynamo import is_compiling
+from .tracing import is_compiling, is_exporting
 
 
 class PooledRepresentatives(nn.Module):
@@ -32,8 +28,8 @@ class PooledRepresentatives(nn.Module):
     def forward(self, w: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
         """Pools the tokens (B, h, N, p) of the grid to (B, h, m, p)."""
         g, (height, width), (batch, heads, _, p) = self.grid_size, grid, w.shape
-        # torch.compile makes the matrices part of its graph.
-        make = pooling_matrix if is_compiling() else _cached_pooling_matrix
+        # What records the call makes the matrices part of its graph.
+        make = pooling_matrix if is_compiling() or is_exporting() else _cached_pooling_matrix
         over_rows = make(height, g, w.dtype, w.device)                    # (g, H)
         over_columns = make(width, g, w.dtype, w.device)                  # (g, W)
         # Rows first, then columns, both as linear maps of the tokens where they lie in memory.
@@ -60,7 +56,7 @@ class LearnableRepresentatives(nn.Module):
 
     def forward(self, w: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
         """Repeats the parameters for each image, (B, h, m, p)."""
-        return self.weight.to(w.dtype).expand(len(w), -1, -1, -1)
+        return self.weight.to(w.dtype).expand(w.shape[0], -1, -1, -1)
 
 
 class AllTokens(nn.Module):
@@ -121,7 +117,7 @@ def pooling_matrix(length: int, size: int, dtype: torch.dtype, device: torch.dev
     """
     bins = torch.arange(size, device=device)[:, None]
     values = torch.arange(length, device=device)
-    first, end = bins * length // size, -(-(bins + 1) * length // size)
+    first, end = bins * length // size, ((bins + 1) * length + size - 1) // size
     inside = ((first <= values) & (values < end)).to(dtype)
     return inside / inside.sum(dim=1, keepdim=True)
 

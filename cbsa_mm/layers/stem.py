@@ -71,9 +71,9 @@ class LinearStem(nn.Sequential):
 
     def forward(self, image: Tensor) -> Tensor:
         """Maps an image (B, C, H, W) to (B, d, ceil(H / patch_size), ceil(W / patch_size))."""
-        side = self.patch_size
-        x = pad_to_patches(image, side)
-        x = x.unflatten(3, (-1, side)).unflatten(2, (-1, side))           # (B, C, H', P, W', P)
+        x, side = pad_to_patches(image, self.patch_size), self.patch_size
+        batch, channels, height, width = x.shape
+        x = x.reshape(batch, channels, height // side, side, width // side, side)
         x = x.permute(0, 2, 4, 3, 5, 1).flatten(3)                        # (B, H', W', P*P*C)
         return super().forward(x).permute(0, 3, 1, 2)
 

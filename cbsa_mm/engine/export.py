@@ -1,0 +1,315 @@
+"""Trained models as files that run without this package: ONNX, TorchScript, torch.export."""
+import json
+import logging
+import textwrap
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from cbsa_mm.checkpoints import write_whole
+from cbsa_mm.errors import UserError
+from cbsa_mm.layers import pad_to_patches, resize_pos_embed
+
+from .deploy import TOLERANCE, switch_to_deploy
+from .model import load_model
+
+SUFFIXES = {'onnx': '.onnx', 'torchscript': '.pt', 'torch-export': '.pt2'}
+METADATA = 'metadata.json'  # the entry of a file that holds what describe() tells
+AXES = {0: 'batch', 2: 'height', 3: 'width'}
+# Before PyTorch 2.7, ONNX files are made by tracing, and torch.export was a prototype.
+HAS_TORCH_EXPORT = hasattr(torch.compiler, 'is_exporting')
+
+
+class ImageToLogits(nn.Module):
+    """The function that is exported.
+
+    Args:
+        model: An mmseg ``EncoderDecoder``, or an mmpretrain ``ImageClassifier``.
+        size: The only height and width that it takes; any by default.
+    """
+
+    def __init__(self, model: nn.Module, size: tuple[int, int] | None = None) -> None:
+        super().__init__()
+        self.model = model
+        self.size = size
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Maps normalised images (B, C, H, W) to logits.
+
+        Returns:
+            Logits (B, K, H, W) of a segmenter, which takes images whole, or (B, K).
+        """
+        if self.size:
+            image = image.expand(-1, -1, *self.size)  # fails for others, in a traced graph, too
+        logits = self.model(image, mode='tensor')
+        if logits.ndim == 2:
+            return logits
+        return F.interpolate(logits, image.shape[2:], mode='bilinear',
+                             align_corners=self.model.align_corners)
+
+
+def export_file(cfg: Config,
+                checkpoint: str,
+                dst: Path,
+                fmt: str = 'onnx',
+                size: tuple[int, int] | None = None,
+                fixed_size: bool = False,
+                opset: int | None = None,
+                trust: bool = False) -> dict[tuple[int, int, int], float]:
+    """Writes a model in deploy form, float32, to a file that runs without this package.
+
+    The file is read again, and its logits are compared with those of the model as trained, on
+    random images of several sizes. It holds what :func:`describe` tells, too.
+
+    Args:
+        cfg: The config.
+        checkpoint: A file that fits it, or 'none' for random weights.
+        dst: The file to write; its name ends as ``SUFFIXES`` says.
+        fmt: 'onnx', 'torchscript' or 'torch-export'.
+        size: Height and width of the example; what the backbone was built for by default.
+        fixed_size: Whether the file takes images of that size only; the batch is always free.
+        opset: ONNX's version of operators; the exporter's own choice by default.
+        trust: Whether the checkpoint may hold any object; loading such a file may run code.
+
+    Returns:
+        Relative errors of the logits by batch, height and width.
+
+    Raises:
+        UserError: If a file can't be read or written, a library is missing, the model can't be
+            exported in this way, or its logits differ.
+    """
+    _check_format(fmt, dst)
+    model = load_model(cfg, checkpoint, trust=trust).requires_grad_(False)
+    size = size or _native_size(cfg)
+    metadata = describe(cfg, model, size, fixed_size)
+    images = _make_images(model, size, fixed_size)
+    references = [_infer(ImageToLogits(model), image) for image in images]
+    switch_to_deploy(model)
+    _make_dynamic(model.backbone)
+    function = ImageToLogits(model, size if fixed_size else None).eval()
+    write, read = FORMATS[fmt]
+    errors = {}
+
+    def write_checked(file: Path) -> None:
+        with _as_user_error(f"the model can't be exported as {fmt}", fixed_size), _silence():
+            write(function, images[0], file, json.dumps(metadata), opset)
+            run = read(file)
+        for image, reference in zip(images, references):
+            batch, _, *shape = image.shape
+            where = '{} x {} pixels'.format(*shape)
+            with _as_user_error(f'the exported model fails for {where}', fixed_size):
+                logits = run(image)
+            error = ((logits - reference).norm() / reference.norm()).item()
+            if logits.shape != reference.shape or not error < TOLERANCE:
+                raise UserError(f'at {where} the logits of the exported model differ by a '
+                                f'relative {error:.1e}, so nothing was written. '
+                                + _advise(fixed_size))
+            errors[(batch, *shape)] = error
+
+    write_whole(dst, write_checked)
+    return errors
+
+
+def describe(cfg: Config, model: nn.Module, size: tuple[int, int], fixed_size: bool) -> dict:
+    """What a user of an exported model must know to use it, for JSON.
+
+    Args:
+        cfg: The config.
+        model: Its model.
+        size: Height and width of the images that the model is for.
+        fixed_size: Whether it takes no others.
+
+    Returns:
+        ``task``; ``channel_order``, ``mean`` and ``std``, by which images of 0 to 255 are
+        normalised; ``size`` and ``fixed_size``; ``classes``, and their colours as ``palette``;
+        ``test_pipeline``, the config's; and the name of the ``config``.
+    """
+    preprocessor, meta = model.data_preprocessor, model.dataset_meta
+    head = model.decode_head if hasattr(model, 'decode_head') else model.head
+    rgb = any(getattr(preprocessor, key, False)
+              for key in ('to_rgb', 'channel_conversion', '_channel_conversion'))
+    mean, std = (getattr(preprocessor, key, None) for key in ('mean', 'std'))
+    return dict(
+        task='segmentation' if hasattr(model, 'decode_head') else 'classification',
+        channel_order='RGB' if rgb else 'BGR',
+        mean=[0.] * 3 if mean is None else _to_list(mean),
+        std=[1.] * 3 if std is None else _to_list(std),
+        size=list(size),
+        fixed_size=fixed_size,
+        classes=list(meta.get('classes') or map(str, range(head.num_classes))),
+        palette=meta.get('palette'),
+        test_pipeline=cfg.test_dataloader.dataset.pipeline,
+        config=Path(cfg.filename or '').name)
+
+
+def _to_list(constants: Tensor) -> list[float]:
+    return [float(str(value)) for value in constants.flatten().numpy()]  # 58.395, not 58.39500046
+
+
+def _check_format(fmt: str, dst: Path) -> None:
+    if Path(dst).suffix != SUFFIXES[fmt]:
+        raise UserError(f'files of the format {fmt} end in {SUFFIXES[fmt]}, {dst} does not')
+    if fmt == 'torch-export' and not HAS_TORCH_EXPORT:
+        raise UserError(f'the format torch-export needs PyTorch 2.7 or newer, and this is '
+                        f'{torch.__version__}: take onnx or torchscript')
+    libraries = ['onnx', 'onnxruntime'] + ['onnxscript'] * HAS_TORCH_EXPORT
+    if fmt == 'onnx' and not all(find_spec(library) for library in libraries):
+        raise UserError(f'the format onnx needs more libraries: pip install {" ".join(libraries)}')
+
+
+def _native_size(cfg: Config) -> tuple[int, int]:
+    """The size of images that a config's backbone is built for."""
+    size = cfg.model.backbone.get('img_size', 224)
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def _make_images(model: nn.Module, size: tuple[int, int], fixed_size: bool) -> list[Tensor]:
+    """Random images: an example, and another batch and, if it is free, an odd oblong size."""
+    height, width = size
+    other = size if fixed_size else (height * 3 // 4 + 1, width * 5 // 4 + 3)
+    channels = getattr(model.backbone, 'in_channels', 3)
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(batch, channels, *shape, generator=generator)
+            for batch, shape in ((2, size), (1, other))]
+
+
+def _make_dynamic(backbone: nn.Module) -> None:
+    """Has mmseg's ViT pad images and resize its position embeddings for every size.
+
+    By itself it does so where sizes differ, which a recorded graph would decide by the example.
+    """
+    if not hasattr(backbone, '_pos_embeding'):  # mmseg's spelling
+        return
+    side = backbone.patch_size
+    grid = tuple(length // side for length in backbone.img_size)
+
+    def add_pos_embed(x: Tensor, target: tuple[int, int], pos_embed: Tensor) -> Tensor:
+        return x + resize_pos_embed(pos_embed, grid, target, mode=backbone.interpolate_mode)
+
+    backbone._pos_embeding = add_pos_embed
+    backbone.patch_embed.adap_padding = PadToPatches(side)
+
+
+class PadToPatches(nn.Module):
+    """:func:`pad_to_patches` as a module.
+
+    Args:
+        patch_size: Height and width of a patch.
+    """
+
+    def __init__(self, patch_size: int) -> None:
+        super().__init__()
+        self.patch_size = patch_size
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Pads images (B, C, H, W)."""
+        return pad_to_patches(image, self.patch_size)
+
+
+def _free_axes(function: ImageToLogits) -> dict[int, str]:
+    return {0: AXES[0]} if function.size else AXES
+
+
+def _record(function: ImageToLogits, image: Tensor) -> 'torch.export.ExportedProgram':
+    dims = {axis: torch.export.Dim.DYNAMIC for axis in _free_axes(function)}
+    return torch.export.export(function, (image, ), dynamic_shapes=dict(image=dims), strict=False)
+
+
+def _write_onnx(function: ImageToLogits, image: Tensor, file: Path, metadata: str,
+                opset: int | None) -> None:
+    import onnx
+    names = dict(input_names=['image'], output_names=['logits'], opset_version=opset)
+    axes = _free_axes(function)
+    if HAS_TORCH_EXPORT:
+        torch.onnx.export(
+            _record(function, image), (image, ), file, dynamic_shapes=dict(image=axes),
+            dynamo=True, external_data=False, verbose=False, **names)
+    else:
+        from torch.onnx.symbolic_opset9 import transpose
+        torch.onnx.register_custom_op_symbolic(
+            'aten::mT', lambda g, x: transpose(g, x, -2, -1), 9)
+        dynamic_axes = dict(
+            image=axes, logits=axes if hasattr(function.model, 'decode_head') else {0: AXES[0]})
+        torch.onnx.export(function, (image, ), str(file), dynamic_axes=dynamic_axes, **names)
+    model = onnx.load(file)
+    for node in model.graph.node:
+        del node.metadata_props[:]  # of the exporter, such as lines of code
+    onnx.helper.set_model_props(model, {METADATA: metadata})
+    onnx.save(model, file)
+
+
+def _read_onnx(file: Path) -> Callable[[Tensor], Tensor]:
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is an exception, too
+    session = onnxruntime.InferenceSession(file, options, providers=['CPUExecutionProvider'])
+    return lambda image: torch.from_numpy(session.run(None, dict(image=image.numpy()))[0])
+
+
+def _write_torchscript(function: ImageToLogits, image: Tensor, file: Path, metadata: str,
+                       opset: int | None) -> None:
+    traced = torch.jit.trace(function, image, check_trace=False)
+    torch.jit.save(traced, file, _extra_files={METADATA: metadata})
+
+
+def _read_torchscript(file: Path) -> Callable[[Tensor], Tensor]:
+    return partial(_infer, torch.jit.load(file))
+
+
+def _write_torch_export(function: ImageToLogits, image: Tensor, file: Path, metadata: str,
+                        opset: int | None) -> None:
+    torch.export.save(_record(function, image), file, extra_files={METADATA: metadata})
+
+
+def _read_torch_export(file: Path) -> Callable[[Tensor], Tensor]:
+    return partial(_infer, torch.export.load(file).module())
+
+
+FORMATS = {
+    'onnx': (_write_onnx, _read_onnx),
+    'torchscript': (_write_torchscript, _read_torchscript),
+    'torch-export': (_write_torch_export, _read_torch_export),
+}
+
+
+@torch.no_grad()
+def _infer(function: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
+    return function(image)
+
+
+@contextmanager
+def _as_user_error(what: str, fixed_size: bool) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, UserError):
+        raise
+    except Exception as error:  # each exporter and runtime has its own
+        cause = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = textwrap.shorten(str(cause) or type(cause).__name__, 300)
+        raise UserError(f"{what}: {reason}. {_advise(fixed_size)}") from error
+
+
+def _advise(fixed_size: bool) -> str:
+    return 'Try another --format' if fixed_size else 'Try --fixed-size, or another --format'
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keeps the exporters' warnings and logs to themselves."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)

@@ -1,0 +1,225 @@
+"""Exported models beside PyTorch, small and with random weights."""
+import json
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from PIL import Image
+
+from cbsa_mm.datasets.shapes import PALETTE, SHAPES, render
+from cbsa_mm.engine import export
+from cbsa_mm.engine.export import ImageToLogits, export_file
+from cbsa_mm.engine.model import load_model, read_image
+from cbsa_mm.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = ROOT / 'configs/cbt'
+ARCH = dict(embed_dims=16, num_layers=1, num_heads=2)
+SMALL = {
+    'cbt-t_shapes': dict(
+        backbone=dict(arch=ARCH, img_size=64),
+        decode_head=dict(in_channels=16, num_layers=1, head_dims=8)),
+    'cbt-t_shapes-cls': dict(backbone=dict(arch=ARCH, img_size=64), head=dict(in_channels=16)),
+    'cbt-t_ade20k': dict(
+        backbone=dict(ARCH, img_size=(64, 64), init_cfg=None),
+        decode_head=dict(in_channels=16, num_layers=1, num_heads=2, head_dims=8)),
+}
+SIZES = [(1, 64, 64), (3, 48, 112), (1, 61, 83), (2, 128, 48)]
+FORMATS = ['onnx', 'torchscript', pytest.param('torch-export', marks=pytest.mark.skipif(
+    not export.HAS_TORCH_EXPORT, reason='torch.export is used from PyTorch 2.7 on'))]
+pytest.importorskip('onnx', reason='onnx is not installed')
+pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
+
+
+def make_config(base='cbt-t_shapes-cls', **backbone):
+    cfg = Config.fromfile(CONFIGS / f'{base}.py')
+    cfg.merge_from_dict(dict(model=SMALL[base]))
+    cfg.merge_from_dict(dict(model=dict(backbone=backbone)))
+    return cfg
+
+
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory):
+    """A model's file, written once, as ``exported(base, fmt)``."""
+
+    @lru_cache
+    def write(base, fmt):
+        path = tmp_path_factory.mktemp('exported') / f'{base}{export.SUFFIXES[fmt]}'
+        errors = export_file(make_config(base), 'none', path, fmt)
+        assert list(errors) == [(2, 64, 64), (1, 49, 83)]
+        assert max(errors.values()) < 1e-5
+        return path
+
+    return write
+
+
+def read(path, fmt):
+    return export.FORMATS[fmt][1](path)
+
+
+def make_image(batch, height, width):
+    generator = torch.Generator().manual_seed(height)
+    return torch.randn(batch, 3, height, width, generator=generator)
+
+
+@torch.no_grad()
+def assert_same_logits(run, cfg, sizes):
+    function = ImageToLogits(load_model(cfg, 'none'))
+    for image in (make_image(*size) for size in sizes):
+        expected, logits = function(image), run(image)
+        assert logits.shape == expected.shape
+        assert logits.shape[2:] in ((), image.shape[2:])
+        assert expected.std() > 1e-3
+        assert (logits - expected).norm() <= 1e-4 * expected.norm()
+        assert (logits - expected).abs().max() <= 1e-4 * expected.abs().max()
+
+
+@pytest.mark.parametrize('fmt', FORMATS)
+@pytest.mark.parametrize('base', SMALL)
+def test_logits_at_several_sizes(base, fmt, exported):
+    assert_same_logits(read(exported(base, fmt), fmt), make_config(base), SIZES)
+
+
+@pytest.mark.parametrize('fmt', FORMATS)
+def test_fixed_size(fmt, tmp_path):
+    path, cfg = tmp_path / f'model{export.SUFFIXES[fmt]}', make_config()
+    errors = export_file(cfg, 'none', path, fmt, size=(48, 64), fixed_size=True)
+    assert list(errors) == [(2, 48, 64), (1, 48, 64)]
+    run = read(path, fmt)
+    assert_same_logits(run, cfg, [(1, 48, 64), (3, 48, 64)])
+    for size in ((64, 48), (48, 128)):
+        with pytest.raises(Exception, match='48|64'):  # each runtime's own, naming a size
+            run(make_image(1, *size))
+
+
+def read_metadata(path, fmt):
+    if fmt == 'onnx':
+        import onnxruntime
+        return onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map[
+            'metadata.json']
+    files = {'metadata.json': ''}
+    if fmt == 'torchscript':
+        torch.jit.load(path, _extra_files=files)
+    else:
+        torch.export.load(path, extra_files=files)
+    return files['metadata.json']
+
+
+@pytest.mark.parametrize('fmt', FORMATS)
+def test_metadata(fmt, exported):
+    metadata = json.loads(read_metadata(exported('cbt-t_shapes-cls', fmt), fmt))
+    pipeline = metadata.pop('test_pipeline')
+    assert [step['type'] for step in pipeline] == ['LoadImageFromFile', 'PackInputs']
+    assert metadata == dict(
+        task='classification', channel_order='RGB', mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375], size=[64, 64], fixed_size=False, classes=list(SHAPES),
+        palette=PALETTE[1:], config='cbt-t_shapes-cls.py')
+    metadata = json.loads(read_metadata(exported('cbt-t_shapes', fmt), fmt))
+    assert metadata['task'] == 'segmentation'
+    assert metadata['classes'] == ['background', *SHAPES]
+    assert metadata['palette'] == PALETTE
+
+
+@pytest.fixture
+def image(tmp_path):
+    Image.fromarray(render(0, 0, 96, 4)[0][:64]).save(tmp_path / 'shapes.png')
+    return tmp_path / 'shapes.png'
+
+
+def run_example(*arguments):
+    """Runs the example where PyTorch and OpenMMLab can't be imported."""
+    missing = ['torch', 'mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'cbsa_mm']
+    script = ROOT / 'examples/run_onnx.py'
+    code = (f'import runpy, sys; sys.modules.update(dict.fromkeys({missing})); '
+            f'sys.argv[0] = {str(script)!r}; runpy.run_path(sys.argv[0])')
+    result = subprocess.run([sys.executable, '-c', code, *map(str, arguments)],
+                            capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@torch.no_grad()
+def predict(base, image):
+    cfg = make_config(base)
+    model = load_model(cfg, 'none')
+    return ImageToLogits(model)(read_image(cfg, model, image)[0])[0]
+
+
+def test_example_segments(exported, image, tmp_path):
+    run_example(exported('cbt-t_shapes', 'onnx'), image, tmp_path / 'labels.png')
+    with Image.open(tmp_path / 'labels.png') as labels:
+        colour = labels.convert('RGB').getpixel((0, 0))
+        labels = np.array(labels)
+    expected = predict('cbt-t_shapes', image).argmax(0).numpy()
+    assert len(np.unique(expected)) > 1
+    assert (labels != expected).mean() < 1e-3  # where two classes are on a par
+    assert list(colour) == PALETTE[labels[0, 0]]
+
+
+def test_example_classifies(exported, image, tmp_path):
+    with Image.open(image) as original:
+        original.resize((64, 64)).save(tmp_path / 'square.png')
+    scores = predict('cbt-t_shapes-cls', tmp_path / 'square.png').softmax(0)
+    best = scores.argmax()
+    output = run_example(exported('cbt-t_shapes-cls', 'onnx'), image).splitlines()
+    assert len(output) == 5
+    score, name = output[0].split()
+    assert name == SHAPES[best]
+    assert float(score) == pytest.approx(scores[best].item(), abs=1e-4)
+
+
+@pytest.mark.e2e
+def test_tool(run_tool, capsys):
+    options = ['model.backbone.arch.embed_dims=16', 'model.backbone.arch.num_heads=2',
+               'model.head.in_channels=16']
+    run_tool('export', CONFIGS / 'cbt-t_shapes-cls.py', 'none', '--format', 'torchscript',
+             '--size', 32, 40, '--cfg-options', *options)
+    assert 'cbt-t_shapes-cls.pt takes any batch, height and width' in capsys.readouterr().out
+    assert json.loads(read_metadata('cbt-t_shapes-cls.pt', 'torchscript'))['size'] == [32, 40]
+
+
+def refuse(tmp_path, match, fmt='onnx', cfg=None, name=None, **kwargs):
+    with pytest.raises(UserError, match=match):
+        export_file(cfg or make_config(), 'none', tmp_path / (name or f'a{export.SUFFIXES[fmt]}'),
+                    fmt, **kwargs)
+    assert not list(tmp_path.iterdir())
+
+
+def test_refuses_operators_that_onnx_has_not(tmp_path):
+    attn_cfg = dict(type='CBSA', contraction='inverse')
+    refuse(tmp_path, "can't be exported as onnx: .*cholesky.* Try another --format",
+           cfg=make_config(attn_cfg=attn_cfg), fixed_size=True)
+
+
+def test_refuses_other_logits(tmp_path, monkeypatch):
+    def switch_and_spoil(model):
+        model.head.fc.bias.data += 0.01
+
+    monkeypatch.setattr(export, 'switch_to_deploy', switch_and_spoil)
+    refuse(tmp_path, 'at 64 x 64 pixels the logits of the exported model differ by a relative',
+           'torchscript')
+
+
+def test_refuses_what_holds_for_the_example_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(export, '_make_dynamic', lambda backbone: None)
+    refuse(tmp_path, 'Try --fixed-size', 'torchscript', make_config('cbt-t_ade20k'))
+
+
+def test_refuses_another_ending(tmp_path):
+    refuse(tmp_path, 'files of the format torchscript end in .pt, .*model.onnx does not',
+           'torchscript', name='model.onnx')
+
+
+def test_tells_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    refuse(tmp_path, 'needs more libraries: pip install onnx onnxruntime')
+
+
+def test_tells_that_pytorch_is_too_old(tmp_path, monkeypatch):
+    monkeypatch.setattr(export, 'HAS_TORCH_EXPORT', False)
+    refuse(tmp_path, 'torch-export needs PyTorch 2.7 or newer', 'torch-export')

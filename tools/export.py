@@ -1,0 +1,58 @@
+"""Exports a trained model in deploy form to a file that runs without this package.
+
+The file maps normalised images (B, 3, H, W), 'image', to 'logits': (B, K) of a classifier,
+(B, K, H, W) of a segmenter, which takes images whole, whatever its test_cfg says. What normalises
+images, and the classes, are in the file as metadata.json. Before it is kept, it is run beside the
+PyTorch model.
+"""
+import argparse
+from pathlib import Path
+
+from cbsa_mm.engine import (
+    add_config_arguments,
+    add_trust_argument,
+    export_file,
+    load_config,
+    report_user_errors,
+)
+from cbsa_mm.engine.export import SUFFIXES
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_config_arguments(parser)
+    parser.add_argument(
+        'checkpoint', help="checkpoint of that config, or 'none' for random weights")
+    parser.add_argument(
+        '--format', choices=SUFFIXES, default='onnx', help='onnx by default')
+    parser.add_argument(
+        '--out', type=Path,
+        help='file to write; CONFIG.onnx, .pt (torchscript) or .pt2 (torch-export) by default')
+    parser.add_argument(
+        '--size', type=int, nargs=2, metavar=('HEIGHT', 'WIDTH'),
+        help="size of the example image, in pixels; the backbone's img_size by default")
+    parser.add_argument(
+        '--fixed-size', action='store_true',
+        help='take images of that size only, for models and runtimes that need it')
+    parser.add_argument(
+        '--opset', type=int, help="ONNX's version of operators; the exporter's choice by default")
+    add_trust_argument(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    out = args.out or Path(args.config).with_suffix(SUFFIXES[args.format]).name
+    errors = export_file(cfg, args.checkpoint, out, args.format, args.size, args.fixed_size,
+                         args.opset, args.trust_checkpoint)
+    free = 'any batch' if args.fixed_size else 'any batch, height and width'
+    print(f'{out} takes {free}; its logits differ from those of the PyTorch model by a relative')
+    for (batch, height, width), error in errors.items():
+        print(f'  {error:.1e} for {batch} of {height} x {width} pixels')
+
+
+if __name__ == '__main__':
+    with report_user_errors():
+        main()
