@@ -1,7 +1,8 @@
 # make demo    trains, tests and draws a small CBT on built-in data (a few minutes on two cores)
 # make test    runs the tests
+# make soak    kills, restarts and resumes long trainings, and prints what that changed
 # make lint    checks style
-# All three create .venv first if it is not there.
+# All of them create .venv first if it is not there.
 PYTHON ?= python3
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -10,7 +11,7 @@ DEMO := work_dirs/demo
 DEMO_CONFIG := configs/cbt/cbt-t_shapes.py
 DEMO_CHECKPOINT := $(DEMO)/iter_700.pth
 
-.PHONY: demo test lint
+.PHONY: demo test soak lint
 .DELETE_ON_ERROR:
 
 demo: $(DEMO_CHECKPOINT)
@@ -27,6 +28,9 @@ $(DEMO_CHECKPOINT): .venv/installed $(shell find cbsa_mm configs -name '*.py')
 
 test: .venv/installed
 	python -m pytest
+
+soak: .venv/installed
+	python -m pytest -m soak -s --show-capture=no tests/runs
 
 lint: .venv/installed
 	ruff check .

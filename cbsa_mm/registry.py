@@ -21,7 +21,9 @@ ROOT = {
     'DATASETS': {'cbsa_mm.datasets': ['ShapesDataset']},
     'TRANSFORMS': {'cbsa_mm.datasets': ['CheckClsLabels', 'CheckSegLabels']},
     'HOOKS': {'cbsa_mm.engine': [
-        'ClassCountHook', 'CompressionHook', 'PlainCheckpointHook', 'StrictLoadHook']},
+        'ClassCountHook', 'CompressionHook', 'ExactResumeHook', 'NonFiniteGuardHook',
+        'PlainCheckpointHook', 'StrictLoadHook', 'WholeCheckpointHook']},
+    'MODEL_WRAPPERS': {'cbsa_mm.engine': ['CPUDistributedDataParallel']},
     'PARAM_SCHEDULERS': {'cbsa_mm.engine': ['MinWarmupCosineLR']},
 }
 # and in mmseg's, as they derive from its classes.

@@ -1,7 +1,6 @@
 """The command-line tools, as a user starts them, on small data."""
 import csv
 import json
-import os
 import pickle
 import subprocess
 import sys
@@ -208,39 +207,10 @@ def test_get_flops_of_a_config(run_tool, capsys):
     assert '64 x' in capsys.readouterr().out
 
 
-def test_resume_goes_on_where_it_stopped(segmenter, run_tool):
-    run_tool('train', CONFIGS / 'cbt-t_shapes.py', '--work-dir', 'resumed', '--resume',
-             segmenter / 'iter_2.pth', '--cfg-options', *SEGMENT, 'train_cfg.max_iters=4',
-             'default_hooks.logger.interval=1')
-    assert [s['iter'] for s in scalars('resumed') if 'loss' in s] == [3, 4]
-    run_tool('train', CONFIGS / 'cbt-t_shapes.py', '--work-dir', 'resumed', '--resume',
-             '--cfg-options', *SEGMENT, 'train_cfg.max_iters=5', 'default_hooks.logger.interval=1')
-    assert [s['iter'] for s in scalars('resumed') if 'loss' in s] == [5]
-
-
 def test_auto_scale_lr(run_tool, imagenet):
     run_tool('train', CONFIGS / 'cbt-t_in1k.py', '--auto-scale-lr', '--work-dir', 'work',
              '--cfg-options', *imagenet_options(imagenet), 'default_hooks.logger.interval=1')
     assert scalars('work')[0]['lr'] == pytest.approx(2e-4 / 20 * 3 / 256)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason='two processes want two GPUs, or none')
-def test_two_processes_train_and_test(tmp_path):
-    environment = os.environ | dict(PATH=f'{Path(sys.executable).parent}:{os.environ["PATH"]}')
-    config = CONFIGS / 'cbt-t_shapes.py'
-    subprocess.run(['bash', ROOT / 'tools/dist_train.sh', config, '2', '--work-dir', 'work',
-                    '--cfg-options', *SEGMENT], check=True, cwd=tmp_path,
-                   env=environment | dict(PORT='29513'))
-    [log] = (tmp_path / 'work').glob('*/*.log')
-    assert 'Distributed training: True' in log.read_text()
-    assert 'GPU number: 2' in log.read_text()
-    assert 'iter_2.pth' in checkpoints(tmp_path / 'work')
-    subprocess.run(['bash', ROOT / 'tools/dist_test.sh', config, 'work/iter_2.pth', '2',
-                    '--work-dir', 'test', '--cfg-options', *SHAPES,
-                    'model.decode_head.in_channels=16'], check=True, cwd=tmp_path,
-                   env=environment | dict(PORT='29514'))
-    [validated] = [s['mIoU'] for s in scalars(tmp_path / 'work') if 'mIoU' in s]
-    assert metrics(tmp_path / 'test')['mIoU'] == validated
 
 
 def ade20k_options(root):

@@ -1,15 +1,18 @@
 """Trains a segmentation or classification config."""
 import argparse
+import os
 
 from cbsa_mm.engine import (
     add_config_arguments,
     add_runner_arguments,
     add_trust_argument,
     build_runner,
+    find_checkpoint,
     load_config,
     report_user_errors,
     use_amp,
     use_auto_scale_lr,
+    use_resume,
 )
 
 
@@ -37,9 +40,10 @@ def main() -> None:
         use_amp(cfg, args.amp)
     if args.auto_scale_lr:
         use_auto_scale_lr(cfg)
+    if int(os.environ.get('TORCHELASTIC_MAX_RESTARTS', 0)):  # not every process is told of one
+        args.resume = find_checkpoint(cfg.work_dir) or args.resume or 'auto'
     if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+        use_resume(cfg, args.resume)
     runner = build_runner(cfg, ('train_dataloader', 'val_dataloader'))
     runner.train()
     runner.logger.info(f'Checkpoints are in {runner.work_dir}, logs in {runner.log_dir}')

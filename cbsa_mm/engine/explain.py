@@ -1,4 +1,5 @@
 """Errors of a user's making, told in one message that names the config's key and a remedy."""
+import errno
 import re
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
@@ -19,6 +20,15 @@ from cbsa_mm.require import MissingLibraryError
 DELIBERATE = dict.fromkeys(
     ('mmengine', 'mmcv', 'mmseg', 'mmpretrain'), AssertionError | RuntimeError | ValueError)
 DELIBERATE['torch'] = AssertionError | ValueError
+
+# What PyTorch says, in part, and what it means to a user.
+PROCESS_ERRORS = {
+    'by peer': 'another process of this run has ended; its own message tells why. Training goes on '
+               'with --resume',
+    'ddress already in use': 'the port at which the processes meet is taken, maybe by another run: '
+                             'choose another, such as PORT=29501, for all of them',
+}
+FULL_DISK = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
 
 
 def explain(error: Exception) -> str | None:
@@ -41,6 +51,12 @@ def explain(error: Exception) -> str | None:
         message = str(error)
     elif isinstance(error, URLError):
         message = _explain_download(error, where)
+    elif isinstance(error, OSError) and error.errno in FULL_DISK:
+        return (f"can't write {error.filename or 'the logs'}: {error.strerror}. Make room; "
+                'training goes on with --resume')
+    elif isinstance(error, RuntimeError) and (words := [w for w in PROCESS_ERRORS
+                                                        if w in str(error)]):
+        return PROCESS_ERRORS[words[0]]
     elif not where:
         return None
     elif isinstance(error, TypeError):

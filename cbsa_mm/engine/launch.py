@@ -1,6 +1,4 @@
 """What the command-line tools share: from arguments to a Runner."""
-import atexit
-import gc
 import os.path as osp
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace
@@ -8,10 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from inspect import signature
 
-import torch.distributed as dist
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
-from mmengine.logging import print_log
 from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
 
@@ -19,6 +15,7 @@ from cbsa_mm.errors import UserError
 from cbsa_mm.require import require
 
 from .checks import check_data_folders, check_model
+from .distributed import start_on_cpu
 from .explain import explain, suggest
 from .loading import use_safe_loading
 from .runner import CheckedRunner
@@ -130,8 +127,9 @@ def use_amp(cfg: Config, dtype: str) -> None:
                         'leave --amp out to train in float32')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.dtype = dtype
-    if dtype == 'float16':
-        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    # bfloat16 has float32's range, and needs no scale.
+    cfg.optim_wrapper.setdefault(
+        'loss_scale', 'dynamic' if dtype == 'float16' else dict(enabled=False))
 
 
 def use_tta(cfg: Config) -> None:
@@ -178,32 +176,14 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> CheckedRunner:
     for loader in loaders:
         if cfg.get(loader) and cfg[loader].get('num_workers') == 0:
             cfg[loader].persistent_workers = False  # PyTorch refuses them without workers
-    if cfg.launcher == 'pytorch' and get_device() == 'cpu':
-        _start_on_cpu(cfg)
+    if cfg.launcher in ('pytorch', 'slurm') and get_device() == 'cpu':
+        start_on_cpu(cfg)
     runner = CheckedRunner.from_cfg(cfg)
     check_model(runner.model)
     if 'train_dataloader' not in loaders:
         # mmseg 1.2's visualization hook would build the training loop, for which data may lack.
         runner._train_loop = None
     return runner
-
-
-def _start_on_cpu(cfg: Config) -> None:
-    """Starts gloo before mmengine, whose launcher takes CUDA for granted."""
-    dist.init_process_group('gloo')
-    atexit.register(_stop)
-    cfg.model_wrapper_cfg = dict(
-        type='MMDistributedDataParallel',
-        device_ids=None,
-        find_unused_parameters=cfg.get('find_unused_parameters', False))
-    if cfg.pop('sync_bn', None):
-        print_log('SyncBatchNorm has no CPU kernel: each process keeps plain BatchNorm', 'current')
-
-
-def _stop() -> None:
-    """Ends gloo's threads, which abort a process that exits around them."""
-    gc.collect()  # the Runner's cycles hold the group
-    dist.destroy_process_group()
 
 
 @contextmanager

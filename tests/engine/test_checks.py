@@ -1,3 +1,4 @@
+import errno
 from argparse import Namespace
 from pathlib import Path
 
@@ -87,3 +88,15 @@ def test_options_that_the_config_lacks():
     args.cfg_options = {'optim_wraper.clip_grad': None}
     with pytest.raises(UserError, match=r'has no optim_wraper \(did you mean optim_wrapper\?\)'):
         load_config(args)
+
+
+@pytest.mark.parametrize('error, message', [
+    (OSError(errno.ENOSPC, 'No space left on device'), "can't write the logs: No space left on"),
+    (RuntimeError('gloo: Connection closed by peer [::1]:1'), 'another process of this run has'),
+    (RuntimeError('code: -98, message: address already in use'), 'choose another, such as PORT='),
+])
+def test_errors_of_the_machine_end_with_one_message(error, message):
+    with pytest.raises(SystemExit, match=f'error: .*{message}'), report_user_errors():
+        raise error
+    with pytest.raises(OSError, match='a bug'), report_user_errors():
+        raise OSError(errno.EINVAL, 'a bug')

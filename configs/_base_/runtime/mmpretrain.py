@@ -10,11 +10,12 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=100),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2, save_best='auto'),
+    checkpoint=dict(type='WholeCheckpointHook', interval=1, max_keep_ckpts=2, save_best='auto'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VisualizationHook'))
 custom_hooks = [
-    dict(type='StrictLoadHook'), dict(type='PlainCheckpointHook'), dict(type='ClassCountHook')
+    dict(type='StrictLoadHook'), dict(type='PlainCheckpointHook'), dict(type='ClassCountHook'),
+    dict(type='NonFiniteGuardHook', max_bad_steps=3), dict(type='ExactResumeHook')
 ]
 visualizer = dict(type='UniversalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_level = 'INFO'

@@ -11,7 +11,7 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook',
+        type='WholeCheckpointHook',
         by_epoch=False,
         interval=4 * 2527,  # iterations; 4 epochs of ADE20K
         max_keep_ckpts=2,
@@ -19,7 +19,8 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='SegVisualizationHook'))
 custom_hooks = [
-    dict(type='StrictLoadHook'), dict(type='PlainCheckpointHook'), dict(type='ClassCountHook')
+    dict(type='StrictLoadHook'), dict(type='PlainCheckpointHook'), dict(type='ClassCountHook'),
+    dict(type='NonFiniteGuardHook', max_bad_steps=3), dict(type='ExactResumeHook')
 ]
 visualizer = dict(
     type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], alpha=0.6)

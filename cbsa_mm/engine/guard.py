@@ -1,0 +1,73 @@
+"""What happens when losses or gradients stop being finite."""
+import math
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Optimizer
+
+from cbsa_mm.errors import UserError
+
+
+class NonFiniteGuardHook(Hook):
+    """Leaves out updates by non-finite gradients, and stops the run if they go on.
+
+    The weights stay finite, and so do the checkpoints. In float16 the loss scaler leaves such
+    updates out itself, as part of finding its scale, so that only the losses count.
+
+    Args:
+        max_bad_steps: How many bad iterations in a row stop the run.
+    """
+
+    def __init__(self, max_bad_steps: int = 3) -> None:
+        if max_bad_steps < 1:
+            raise ValueError(f'max_bad_steps must be 1 or more, got {max_bad_steps}')
+        self.max_bad_steps = max_bad_steps
+        self.left_out = False
+        self.row = []  # of the last bad iterations, what is said of each
+
+    def before_train(self, runner: Runner) -> None:
+        """Watches the optimizer's steps, unless a loss scaler does."""
+        scaler = getattr(runner.optim_wrapper, 'loss_scaler', None)
+        if scaler is None or not scaler.is_enabled():
+            runner.optim_wrapper.optimizer.register_step_pre_hook(self._check_gradients)
+
+    def _check_gradients(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
+        parameters = [p for group in optimizer.param_groups for p in group['params']]
+        # The limit is infinite: nothing is clipped, the norm is what counts.
+        self.left_out = not math.isfinite(clip_grad_norm_(parameters, math.inf))
+        if self.left_out:
+            optimizer.zero_grad(set_to_none=True)  # without gradients, a step changes nothing
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
+                         outputs: dict | None = None) -> None:
+        """Counts.
+
+        Raises:
+            UserError: If too many iterations in a row were bad.
+        """
+        loss, left_out, self.left_out = outputs['loss'].item(), self.left_out, False
+        if math.isfinite(loss) and not left_out:
+            self.row = []
+            return
+        files = _files(data_batch)
+        step = (f'iteration {runner.iter + 1} (loss {loss:g}'
+                + (', gradients not finite' if left_out else '') + ') on ')
+        runner.logger.warning(f'Not finite: {step}{", ".join(files)}')
+        more = f' and {len(files) - 4} more, named in the log' if len(files) > 4 else ''
+        self.row.append(step + ', '.join(files[:4]) + more)
+        if len(self.row) == self.max_bad_steps:
+            last = runner.message_hub.runtime_info.get('last_ckpt')
+            raise UserError(
+                f'losses or gradients were not finite {self.max_bad_steps} times in a row: '
+                f'{"; ".join(self.row)}. '
+                + (f'The last checkpoint, {last}, is of before. ' if last else '')
+                + 'Look at these files; or lower the learning rate, or clip gradients: '
+                '--cfg-options optim_wrapper.clip_grad.max_norm=1')
+
+
+def _files(data_batch: Any) -> list[str]:
+    """The image files of a batch, as far as its samples tell them."""
+    samples = data_batch.get('data_samples') or [] if isinstance(data_batch, dict) else []
+    return [str(getattr(sample, 'img_path', 'a sample without file name')) for sample in samples]

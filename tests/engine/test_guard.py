@@ -1,0 +1,74 @@
+"""Non-finite losses and gradients."""
+import math
+from functools import partial
+
+import pytest
+import torch
+from small_runner import small_runner
+
+from cbsa_mm.engine import NonFiniteGuardHook
+from cbsa_mm.errors import UserError
+
+CHECKPOINT = dict(type='CheckpointHook', by_epoch=False, interval=1)
+
+
+def train(work_dir, inputs, max_bad_steps=3, **kwargs):
+    runner = small_runner(work_dir, inputs, [NonFiniteGuardHook(max_bad_steps)], **kwargs)
+    runner.train()
+    return runner
+
+
+def test_a_bad_step_changes_nothing(tmp_path):
+    """As in a run without it: neither weights nor momentum know of it."""
+    with_bad = train(tmp_path / 'bad', [1, 2, math.nan, math.inf, 3])
+    without = train(tmp_path / 'good', [1, 2, 3])
+    assert torch.equal(with_bad.model.weight, without.model.weight)
+    first, second = (runner.optim_wrapper.state_dict()['state'][0]['momentum_buffer']
+                     for runner in (with_bad, without))
+    assert torch.equal(first, second)
+
+
+def test_bad_steps_in_a_row_stop_the_run(tmp_path):
+    with pytest.raises(UserError, match='not finite 3 times in a row: iteration 4 .loss nan, '
+                       r'gradients not finite. on 3.png; iteration 5 .loss inf.* on 4.png; '
+                       f'iteration 6 .* on 5.png. The last checkpoint, {tmp_path}/iter_5.pth, is'):
+        train(tmp_path, [1, math.nan, 1, math.nan, math.inf, math.nan, 1], checkpoint=CHECKPOINT)
+    saved = torch.load(tmp_path / 'iter_5.pth', weights_only=False)
+    assert saved['state_dict']['weight'].isfinite().all()
+
+
+def test_the_number_is_chosen(tmp_path):
+    train(tmp_path / 'a', [math.nan] * 4 + [1], max_bad_steps=5)
+    with pytest.raises(UserError, match='2 times in a row: iteration 1'):
+        train(tmp_path / 'b', [math.nan] * 4, max_bad_steps=2)
+    with pytest.raises(ValueError, match='max_bad_steps must be 1 or more, got 0'):
+        NonFiniteGuardHook(0)
+
+
+def overflow(runner, times):
+    """Makes the weight's next gradients infinite, and leaves the losses finite."""
+    factors = [math.inf] * times
+    runner.model.weight.register_hook(lambda gradient: gradient * (factors or [1]).pop())
+
+
+def test_infinite_gradients_of_finite_losses(tmp_path):
+    runner = small_runner(tmp_path, [1] * 3, [NonFiniteGuardHook(3)])
+    overflow(runner, 3)
+    with pytest.raises(UserError, match='iteration 1 .loss 1, gradients not finite. on 0.png'):
+        runner.train()
+    assert runner.model.weight.item() == 1
+
+
+def test_a_loss_scaler_is_left_to_its_work(tmp_path, monkeypatch):
+    """In float16, overflows while it finds its scale are no reason to stop."""
+    if not hasattr(torch.amp, 'GradScaler'):
+        pytest.skip('the loss scaler of this PyTorch needs CUDA')
+    wrapper = 'mmengine.optim.optimizer.amp_optimizer_wrapper'
+    monkeypatch.setattr(f'{wrapper}.is_cuda_available', lambda: True)
+    monkeypatch.setattr(f'{wrapper}.GradScaler', partial(torch.amp.GradScaler, 'cpu'))
+    runner = small_runner(tmp_path, [1] * 6, [NonFiniteGuardHook(3)],
+                          optim_wrapper='AmpOptimWrapper')
+    overflow(runner, 5)
+    runner.train()
+    assert runner.optim_wrapper.loss_scaler.get_scale() == 2.**16 / 2**5
+    assert runner.model.weight.item() == pytest.approx(0.9)

@@ -1,0 +1,146 @@
+"""Checkpoints that are whole, and what a run goes on from."""
+import errno
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from small_runner import small_runner
+
+from cbsa_mm.engine import WholeFileBackend, find_checkpoint, saving, use_resume
+from cbsa_mm.errors import UserError
+
+
+def cut(file):
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def flip(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def empty(file):
+    file.write_bytes(b'')
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """The messages of cbsa_mm.engine.saving."""
+    texts = []
+    monkeypatch.setattr(saving, 'print_log', lambda text, *args: texts.append(text))
+    return texts
+
+
+@pytest.fixture
+def work_dir(tmp_path):
+    """Checkpoints from old to new, the last of which last_checkpoint names."""
+    for age, name in enumerate(['iter_12', 'iter_9', 'best_mIoU_iter_9', 'iter_6']):
+        file = tmp_path / f'{name}.pth'
+        torch.save(dict(state_dict=dict(a=torch.ones(1000))), file)
+        os.utime(file, (1e9 - age, 1e9 - age))
+    (tmp_path / 'last_checkpoint').write_text(f'{tmp_path}/iter_12.pth')
+    return tmp_path
+
+
+def test_resume_takes_the_last(work_dir, said):
+    cfg = Config(dict(work_dir=str(work_dir), load_from='pretrained.pth'))
+    use_resume(cfg, 'auto')
+    assert cfg.resume and cfg.load_from == f'{work_dir}/iter_12.pth'
+    use_resume(cfg, 'given.pth')
+    assert cfg.load_from == 'given.pth' and said == []
+
+
+def test_without_checkpoints_a_run_starts_anew(tmp_path, said):
+    cfg = Config(dict(work_dir=str(tmp_path), load_from='pretrained.pth'))
+    use_resume(cfg, 'auto')
+    assert 'resume' not in cfg and cfg.load_from == 'pretrained.pth'
+    assert said == [f'--resume: {tmp_path} has no checkpoint yet, so the training starts anew']
+
+
+@pytest.mark.parametrize('damage', [cut, flip, empty, Path.unlink])
+def test_a_damaged_checkpoint_is_passed_over(damage, work_dir, said):
+    damage(work_dir / 'iter_12.pth')
+    assert find_checkpoint(work_dir) == f'{work_dir}/iter_9.pth'
+    assert said == [f'The last checkpoint, {work_dir}/iter_12.pth, is missing or damaged: going on '
+                    f'from {work_dir}/iter_9.pth']
+    damage(work_dir / 'iter_9.pth')
+    assert find_checkpoint(work_dir) == f'{work_dir}/iter_6.pth'  # the best has no optimizer
+    damage(work_dir / 'iter_6.pth')
+    with pytest.raises(UserError, match='iter_12.pth, is missing or damaged, and .* has no other '
+                       'that is whole. Give one, --resume CHECKPOINT'):
+        find_checkpoint(work_dir)
+
+
+def test_an_empty_pointer_is_no_obstacle(work_dir, said):
+    empty(work_dir / 'last_checkpoint')
+    assert find_checkpoint(work_dir) == f'{work_dir}/iter_12.pth'
+
+
+class Score(Hook):
+    """Validates after every iteration, with given results."""
+
+    def __init__(self, scores):
+        self.scores = scores
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        runner.call_hook('after_val_epoch', metrics=dict(acc=self.scores[runner.iter]))
+
+
+def names(folder):
+    """The files in a folder, apart from the dumped config."""
+    return {path.name for path in folder.iterdir() if path.is_file() and path.suffix != '.py'}
+
+
+def train(work_dir, iterations, max_keep_ckpts, hooks=(), **kwargs):
+    checkpoint = dict(type='WholeCheckpointHook', by_epoch=False, interval=1,
+                      max_keep_ckpts=max_keep_ckpts, **kwargs)
+    small_runner(work_dir, [1] * iterations, hooks, checkpoint).train()
+
+
+def test_a_checkpoint_stays_until_its_successor_is_whole(tmp_path, monkeypatch):
+    put, there = WholeFileBackend.put, []
+
+    def observe(self, content, file):
+        there.append((Path(file).name, names(tmp_path)))
+        put(self, content, file)
+
+    monkeypatch.setattr(WholeFileBackend, 'put', observe)
+    train(tmp_path, 3, 1, [Score([0.5, 0.4, 0.6])], save_best='acc', save_last=False)
+    assert names(tmp_path) == {'iter_3.pth', 'best_acc_iter_2.pth', 'last_checkpoint'}
+    there = dict(reversed(there))  # at the first writing of each
+    assert 'iter_1.pth' in there['iter_2.pth'] and 'iter_2.pth' in there['iter_3.pth']
+    assert 'best_acc_iter_0.pth' in there['best_acc_iter_2.pth']
+    assert 'best_acc_iter_1.pth' not in there
+
+
+def test_as_many_are_kept_as_wanted_and_other_files_too(tmp_path):
+    (tmp_path / 'iter_1.pth.old').touch()
+    (tmp_path / 'iter_0.pth').touch()
+    (tmp_path / '.half3_1.pth').touch()
+    train(tmp_path, 5, 2)
+    assert names(tmp_path) == {'iter_5.pth', 'iter_4.pth', 'iter_0.pth', 'iter_1.pth.old',
+                               'last_checkpoint'}
+    train(tmp_path / 'all', 3, -1)
+    assert {'iter_1.pth', 'iter_2.pth', 'iter_3.pth'} <= names(tmp_path / 'all')
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
+    write_bytes, left = Path.write_bytes, [1, 1]
+
+    def fill(self, content):
+        write_bytes(self, content[:100])
+        if not left:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        left.pop()
+        write_bytes(self, content)
+
+    monkeypatch.setattr(Path, 'write_bytes', fill)
+    with pytest.raises(UserError, match=r"can't write .*iter_3.pth: No space left on device. The "
+                       'checkpoints before it are whole: make room, and go on with --resume'):
+        train(tmp_path, 4, 1)
+    assert names(tmp_path) == {'iter_2.pth', 'last_checkpoint'}
+    assert find_checkpoint(tmp_path) == f'{tmp_path}/iter_2.pth'

@@ -1,0 +1,89 @@
+"""A killed and resumed training ends where one does that was left alone."""
+import pytest
+import torch
+from tool_process import ROOT, SEGMENTER, curve, records, run, train_with_kills
+
+pytestmark = pytest.mark.e2e
+
+
+def assert_same_state(file, other):
+    """Both checkpoints hold the same weights, averages, optimizer, schedules and log history."""
+    first, second = (torch.load(f, weights_only=True) for f in (file, other))
+    for key in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers'):
+        assert_same(first[key], second[key])
+    assert_same(first['message_hub']['log_scalars']['train/loss'],
+                second['message_hub']['log_scalars']['train/loss'])
+
+
+def assert_same(first, second):
+    if isinstance(first, torch.Tensor):
+        assert torch.equal(first, second)
+    elif isinstance(first, dict):
+        assert first.keys() == second.keys()
+        for key in first:
+            assert_same(first[key], second[key])
+    elif isinstance(first, list):
+        assert len(first) == len(second)
+        for pair in zip(first, second):
+            assert_same(*pair)
+    else:
+        assert first == second
+
+
+def check_kills(folder, kills, iterations, interval, seed=0):
+    """Trains alone, and with kills and other workers; compares; gives the kills' costs."""
+    options = [
+        '--cfg-options', f'train_cfg.max_iters={iterations}',
+        f'train_cfg.val_interval={2 * interval}',
+        f'default_hooks.checkpoint.interval={interval}', f'param_scheduler.1.end={iterations}',
+        'default_hooks.average.type=EMAHook']
+    alone, killed = folder / 'alone', folder / 'killed'
+    run('train', SEGMENTER, '--work-dir', alone, *options, 'train_dataloader.num_workers=2',
+        log=folder / 'alone.log')
+    costs = train_with_kills(killed, kills, seed, *options, interval=interval)
+
+    reached = curve(records(killed))
+    assert reached == curve(records(alone))
+    assert len(reached) == iterations + iterations // (2 * interval)
+    last = f'iter_{iterations}.pth'
+    assert_same_state(alone / last, killed / last)
+    assert max(costs) <= interval  # nothing beyond the last checkpoint
+    assert not list(killed.glob('.*.pth'))  # what a kill left half written
+    return costs
+
+
+def test_kills_change_nothing(tmp_path):
+    check_kills(tmp_path, kills=3, iterations=24, interval=3)
+
+
+@pytest.mark.soak
+def test_many_kills_change_nothing(tmp_path):
+    costs = check_kills(tmp_path, kills=25, iterations=250, interval=10, seed=1)
+    print('\n25 SIGKILLs over 250 iterations, a checkpoint every 10: losses, validations, weights '
+          'and optimizer bit-equal to a run without; iterations done again after a kill: '
+          f'{sum(costs) / len(costs):.1f} on average, {max(costs)} at most')
+
+
+@pytest.mark.parametrize('num_workers', [0, 2])
+def test_epochs_resume(num_workers, tmp_path):
+    """Of a run whose seed nobody chose, in the middle of its training."""
+    options = [
+        'model.backbone.arch.embed_dims=16', 'model.backbone.arch.num_layers=2',
+        'model.backbone.arch.num_heads=2', 'model.backbone.drop_path_rate=0.5',
+        'model.head.in_channels=16', 'train_dataloader.batch_size=5',
+        'train_dataloader.dataset.num_images=12', 'val_dataloader.dataset.num_images=8',
+        'train_cfg.max_epochs=3', 'train_cfg.val_interval=1', 'randomness.seed=None',
+        'default_hooks.checkpoint.max_keep_ckpts=-1', 'default_hooks.record.type=Recorder',
+        "custom_imports.imports=['cbsa_mm','recorder']"]
+
+    def train(name, num_workers, *arguments):
+        run('train', ROOT / 'configs/cbt/cbt-t_shapes-cls.py', '--work-dir', tmp_path / name,
+            *arguments, '--cfg-options', *options, f'train_dataloader.num_workers={num_workers}',
+            log=tmp_path / 'output.log')
+        return curve(records(tmp_path / name))
+
+    alone = train('alone', 2 - num_workers)
+    resumed = train('resumed', num_workers, '--resume', tmp_path / 'alone/epoch_1.pth')
+    assert len(alone) == 3 * (3 + 1)
+    assert resumed == {key: line for key, line in alone.items() if key[0] > 3 or key == (3, True)}
+    assert len({tuple(line['pixels']) for line in alone.values() if 'loss' in line}) == 9

@@ -1,0 +1,92 @@
+"""The command-line tools in processes of their own, which start fast and may be killed."""
+import json
+import multiprocessing
+import os
+import random
+import runpy
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SEGMENTER = ROOT / 'tests/runs/segmenter.py'
+
+# Each process is a fork of one that has imported the libraries, and done nothing else.
+_context = multiprocessing.get_context('forkserver')
+_context.set_forkserver_preload(['cbsa_mm', 'mmseg.apis', 'mmpretrain.apis'])
+
+
+def start(tool, *arguments, log):
+    """Starts tools/TOOL.py; its output goes to the file ``log``."""
+    process = _context.Process(target=_run, args=(tool, [*map(str, arguments)], str(log)))
+    process.start()
+    return process
+
+
+def run(tool, *arguments, log):
+    """Runs tools/TOOL.py to its end, and gives its output."""
+    process = start(tool, *arguments, log=log)
+    process.join()
+    assert process.exitcode == 0, Path(log).read_text()[-3000:]
+    return Path(log).read_text()
+
+
+def _run(tool, arguments, log):
+    with open(log, 'a') as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.argv = [str(ROOT / f'tools/{tool}.py'), *arguments]
+    runpy.run_path(sys.argv[0], run_name='__main__')
+
+
+def records(work_dir, rank=0):
+    """What tests/recorder.py wrote down, apart from a line that a kill cut off."""
+    file = Path(work_dir, f'rank{rank}.jsonl')
+    lines = file.read_text().splitlines(keepends=True) if file.exists() else []
+    return [json.loads(line) for line in lines if line.endswith('\n')]
+
+
+def curve(lines):
+    """The records by iteration and kind; a repeated one must be the same each time."""
+    found = {}
+    for line in lines:
+        key = line['iter'], 'metrics' in line
+        assert found.setdefault(key, line) == line
+    return found
+
+
+def train_with_kills(work_dir, kills, seed, *options, interval):
+    """Trains with SIGKILLs at random times, and resumes each time where it was.
+
+    Every second kill hits the writing of a checkpoint.
+
+    Returns:
+        How many iterations had to be done again after each kill.
+    """
+    work_dir, rng, stops = Path(work_dir), random.Random(seed), []
+    work_dir.mkdir()
+    arguments = ('train', SEGMENTER, '--work-dir', work_dir, '--resume', *options)
+    for kill in range(kills):
+        target = len(records(work_dir)) + rng.randrange(1, 2 * interval + 1)
+        process = start(*arguments, log=work_dir / 'output.log')
+        _wait(process, lambda: len(records(work_dir)) >= target)  # noqa: B023
+        if kill % 2:
+            _wait(process, lambda: list(work_dir.glob('.*.pth')))
+        else:
+            time.sleep(rng.uniform(0, 0.05))
+        process.kill()
+        process.join()
+        pointer = work_dir / 'last_checkpoint'
+        saved = Path(pointer.read_text()).stem if pointer.exists() else 'iter_0'
+        stops.append((len(records(work_dir)), int(saved.removeprefix('iter_'))))
+    run(*arguments, log=work_dir / 'output.log')
+    lines = records(work_dir)
+    for count, saved in stops:
+        assert next(line['iter'] for line in lines[count:] if 'loss' in line) == saved + 1
+    return [lines[count - 1]['iter'] - saved for count, saved in stops]
+
+
+def _wait(process, condition):
+    while not condition():
+        assert process.is_alive(), 'the training ended before it was to be killed'
+        time.sleep(0.0005)
