@@ -205,6 +205,23 @@ def test_refuses_other_logits(tmp_path, monkeypatch):
            'torchscript')
 
 
+def test_refuses_weights_that_are_not_finite(tmp_path, monkeypatch):
+    def load_broken(*args):
+        model = load_model(*args)
+        model.head.fc.bias.data.fill_(float('nan'))
+        return model
+
+    monkeypatch.setattr(export, 'load_model', load_broken)
+    refuse(tmp_path, 'not finite: does none hold trained weights', 'torchscript')
+
+
+def test_refuses_another_batch(tmp_path, monkeypatch):
+    write, read = export.FORMATS['torchscript']
+    monkeypatch.setitem(export.FORMATS, 'torchscript', (
+        write, lambda file: lambda image: read(file)(image).expand(2, -1)))
+    refuse(tmp_path, 'at 49 x 83 pixels the logits .* inf', 'torchscript')
+
+
 def test_refuses_what_holds_for_the_example_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(export, '_make_dynamic', lambda backbone: None)
     refuse(tmp_path, 'Try --fixed-size', 'torchscript', make_config('cbt-t_ade20k'))
@@ -213,6 +230,10 @@ def test_refuses_what_holds_for_the_example_alone(tmp_path, monkeypatch):
 def test_refuses_another_ending(tmp_path):
     refuse(tmp_path, 'files of the format torchscript end in .pt, .*model.onnx does not',
            'torchscript', name='model.onnx')
+
+
+def test_refuses_images_without_pixels(tmp_path):
+    refuse(tmp_path, 'at least one pixel a side, not 0 x 64', size=(0, 64))
 
 
 def test_tells_what_to_install(tmp_path, monkeypatch):

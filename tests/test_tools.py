@@ -175,7 +175,7 @@ def test_reparameterize_refuses(segmenter, run_tool, tmp_path):
     with pytest.raises(SystemExit, match='does not fit the model'):
         run_tool('reparameterize', config, segmenter / 'iter_2.pth', 'out.pth')
     checkpoint = torch.load(segmenter / 'iter_2.pth', weights_only=True)
-    for value, message in ((float('nan'), 'NaN or infinite values are in 1 of the'),
+    for value, message in ((float('nan'), 'NaN, infinite values or integers are in 1 of the'),
                            (3e38, 'differ by a relative nan, so nothing was written')):
         checkpoint['state_dict']['backbone.cls_token'].fill_(value)
         torch.save(checkpoint, 'broken.pth')

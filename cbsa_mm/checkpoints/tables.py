@@ -76,8 +76,8 @@ class Table:
             The sizes by name, such as ``{'embed_dims': 192, 'num_layers': 12, ...}``.
 
         Raises:
-            UserError: If tensors are missing, unknown or of a wrong shape, or are no numbers
-                (NaN) or infinite.
+            UserError: If tensors are missing, unknown or of a wrong shape or type, or hold no
+                numbers (NaN) or infinite ones.
         """
         found, unknown, depths = {}, [], {}
         for name in tensors:
@@ -95,10 +95,11 @@ class Table:
         sizes = dict(depths)
         misshapen = [problem for key in wanted if key in found and (
             problem := _match(found[key], tensors[found[key]], key[0].shape, sizes))]
-        broken = [name for name, tensor in tensors.items()
-                  if tensor.is_floating_point() and not tensor.isfinite().all()]
+        integer = [f'{name} ({tensors[name].dtype})' for (row, _), name in found.items()
+                   if row.shape and not tensors[name].is_floating_point()]
+        broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
         problems = {'missing': missing, 'unknown': unknown, 'of a wrong shape': misshapen,
-                    'not finite (NaN or infinite)': broken}
+                    'not of floating point': integer, 'not finite (NaN or infinite)': broken}
         if any(problems.values()):
             raise UserError('; '.join(
                 f'{len(names)} tensor{"s" * (len(names) > 1)} {what}: {", ".join(names[:3])}'

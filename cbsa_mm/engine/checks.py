@@ -75,20 +75,22 @@ def load_strictly(model: nn.Module, checkpoint: dict, name: object = 'the checkp
             + (_advise_deploy(model, state_dict) or _advise_conversion(checkpoint)
                or 'Use the config that it was trained with, or set the model to its arch and '
                'classes')) from error
-    _check_finite(unwrapped)
+    _check_values(unwrapped, model.state_dict())
 
 
-def _check_finite(tensors: dict[str, Tensor]) -> None:
-    """Checks that weights are numbers.
+def _check_values(given: dict[str, Tensor], own: dict[str, Tensor]) -> None:
+    """Checks that weights for the tensors of a model are finite, and of floating point like them.
 
     Raises:
-        UserError: If there are NaN or infinite values.
+        UserError: If they are not.
     """
-    broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
-    if broken:
-        raise UserError(f'NaN or infinite values are in {len(broken)} of the {len(tensors)} '
-                        f'tensors of the checkpoint, such as {broken[0]}: its training diverged, '
-                        'or it is damaged. Take an earlier one')
+    wrong = [f'{name} ({tensor.dtype})' for name, tensor in given.items()
+             if not tensor.isfinite().all()
+             or tensor.is_floating_point() != own.get(name, tensor).is_floating_point()]
+    if wrong:
+        raise UserError(f'NaN, infinite values or integers are in {len(wrong)} of the {len(given)} '
+                        f'tensors of the checkpoint, such as {wrong[0]}: its training diverged, or '
+                        'it is damaged. Take an earlier one')
 
 
 def check_pretrained(model: nn.Module) -> None:
@@ -111,17 +113,17 @@ def _check_fit(part: nn.Module, name: str, init_cfg: dict) -> None:
     checkpoint = CheckpointLoader.load_checkpoint(init_cfg['checkpoint'], map_location='cpu')
     prefix = init_cfg['prefix'].rstrip('.') + '.' if init_cfg.get('prefix') else ''
     own_name = getattr(part, 'own_name', str)  # of the parts that take other libraries' names
-    shapes = {k: v.shape for k, v in part.state_dict().items()}
+    own = part.state_dict()
     given = {own_name(k.removeprefix(prefix)): v
              for k, v in checkpoint.get('state_dict', checkpoint).items() if k.startswith(prefix)}
-    wrong = [k for k, shape in shapes.items() if k not in given or not _fits(k, given[k], shape)]
+    wrong = [k for k, v in own.items() if k not in given or not _fits(k, given[k], v.shape)]
     if wrong:
         raise UserError(
             f'pretrained weights {init_cfg["checkpoint"]} do not fit the {name}: {len(wrong)} of '
-            f'its {len(shapes)} tensors are missing or of another shape, such as {wrong[0]}. '
+            f'its {len(own)} tensors are missing or of another shape, such as {wrong[0]}. '
             + (_advise_conversion(checkpoint)
                or f"Give a file with {type(part).__name__}'s tensor names and sizes"))
-    _check_finite({k: given[k] for k in shapes})
+    _check_values({k: given[k] for k in own}, own)
 
 
 def _fits(name: str, tensor: Tensor, shape: torch.Size) -> bool:

@@ -1,6 +1,7 @@
 """Trained models as files that run without this package: ONNX, TorchScript, torch.export."""
 import json
 import logging
+import math
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator
@@ -87,11 +88,16 @@ def export_file(cfg: Config,
             exported in this way, or its logits differ.
     """
     _check_format(fmt, dst)
-    model = load_model(cfg, checkpoint, trust=trust).requires_grad_(False)
     size = size or _native_size(cfg)
+    if min(size) < 1:
+        raise UserError(f'images must have at least one pixel a side, not {size[0]} x {size[1]}')
+    model = load_model(cfg, checkpoint, trust=trust).requires_grad_(False)
     metadata = describe(cfg, model, size, fixed_size)
     images = _make_images(model, size, fixed_size)
     references = [_infer(ImageToLogits(model), image) for image in images]
+    if not all(reference.isfinite().all() for reference in references):
+        raise UserError(f'the logits of the model are not finite: does {checkpoint} hold trained '
+                        'weights?')
     switch_to_deploy(model)
     _make_dynamic(model.backbone)
     function = ImageToLogits(model, size if fixed_size else None).eval()
@@ -100,19 +106,11 @@ def export_file(cfg: Config,
 
     def write_checked(file: Path) -> None:
         with _as_user_error(f"the model can't be exported as {fmt}", fixed_size), _silence():
-            write(function, images[0], file, json.dumps(metadata), opset)
+            write(function, images[0], file, json.dumps(metadata, default=str), opset)
             run = read(file)
         for image, reference in zip(images, references):
-            batch, _, *shape = image.shape
-            where = '{} x {} pixels'.format(*shape)
-            with _as_user_error(f'the exported model fails for {where}', fixed_size):
-                logits = run(image)
-            error = ((logits - reference).norm() / reference.norm()).item()
-            if logits.shape != reference.shape or not error < TOLERANCE:
-                raise UserError(f'at {where} the logits of the exported model differ by a '
-                                f'relative {error:.1e}, so nothing was written. '
-                                + _advise(fixed_size))
-            errors[(batch, *shape)] = error
+            batch, _, height, width = image.shape
+            errors[batch, height, width] = _compare(run, image, reference, fixed_size)
 
     write_whole(dst, write_checked)
     return errors
@@ -212,6 +210,22 @@ class PadToPatches(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Pads images (B, C, H, W)."""
         return pad_to_patches(image, self.patch_size)
+
+
+def _compare(run: Callable[[Tensor], Tensor], image: Tensor, reference: Tensor,
+             fixed_size: bool) -> float:
+    """The relative error of an exported model's logits, if it is small enough."""
+    where = '{} x {} pixels'.format(*image.shape[2:])
+    with _as_user_error(f'the exported model fails for {where}', fixed_size):
+        logits = run(image)
+    if logits.shape != reference.shape:
+        error = math.inf
+    else:
+        error = ((logits - reference).norm() / reference.norm()).item()
+    if not error < TOLERANCE:
+        raise UserError(f'at {where} the logits of the exported model differ by a relative '
+                        f'{error:.1e}, so nothing was written. {_advise(fixed_size)}')
+    return error
 
 
 def _free_axes(function: ImageToLogits) -> dict[int, str]:

@@ -50,7 +50,7 @@ def segmentation(tmp_path):
         cfg = Config.fromfile(DATASETS / 'ade20k.py').val_dataloader.dataset
         cfg.pipeline[1].scale = (16, 12)
         cfg.pipeline[0].update(options)
-        cfg.data_root = str(tmp_path)
+        cfg.update(data_root=str(tmp_path), serialize_data=False)  # which takes half a second
         return build_dataset(cfg)
 
     return build
@@ -68,7 +68,7 @@ def classification(tmp_path):
         cfg = Config.fromfile(DATASETS / 'imagenet.py').val_dataloader.dataset
         cfg.pipeline[0].update(options)
         cfg.update(type='CustomDataset', data_root=str(tmp_path), data_prefix='',
-                   ann_file='list.txt', metainfo=dict(classes=['one', 'two']),
+                   ann_file='list.txt', serialize_data=False, metainfo=dict(classes=['one', 'two']),
                    pipeline=[cfg.pipeline[0], cfg.pipeline[-1]])
         return build_dataset(cfg)
 

@@ -1,0 +1,230 @@
+"""Checkpoints of any size convert and come back bit by bit; damaged ones end with one message."""
+import io
+import zipfile
+
+import numpy as np
+import pytest
+import released_models as models
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save as save_safetensors
+
+from cbsa_mm.backbones import CBT, AdaptedViT
+from cbsa_mm.checkpoints import convert, describe, find_state_dict, read_checkpoint, restore
+from cbsa_mm.checkpoints.augreg import AUGREG
+from cbsa_mm.checkpoints.families import FAMILIES
+from cbsa_mm.engine import load_checkpoint, load_strictly
+from cbsa_mm.errors import UserError
+
+LAYOUTS = {f'{family.title} for {library}': (family, library)
+           for family in FAMILIES for library in family.tables}
+LENGTHS = st.integers(1, 9)
+
+
+@st.composite
+def sizes(draw):
+    """What the shapes of all layouts are made of."""
+    heads, decoder_heads = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    return dict(
+        embed_dims=8 * heads, num_heads=heads, head_dims=8, inner_dims=heads * draw(LENGTHS),
+        num_layers=draw(st.integers(1, 12)), patch_size=draw(st.integers(1, 4)),
+        patch_dims=draw(LENGTHS), in_channels=draw(st.integers(1, 4)), mlp_dims=draw(LENGTHS),
+        num_tokens=draw(st.integers(3, 9)), num_classes=draw(LENGTHS), num_labels=draw(LENGTHS),
+        decoder_num_layers=draw(st.integers(1, 11)), decoder_num_heads=decoder_heads,
+        decoder_inner_dims=decoder_heads * draw(LENGTHS),
+        decoder_num_cross_layers=draw(st.integers(1, 3)), decoder_cross_inner_dims=draw(LENGTHS))
+
+
+def make(layout, sizes, dtype=torch.float32, prefix=''):
+    """Random tensors by every row of a layout, by their released names."""
+    family, library = LAYOUTS[layout]
+    tensors = {}
+    for row in (AUGREG if family.is_jax else family.tables[library]).rows:
+        shape = []
+        for word in row.shape.split():
+            factor, _, size = word.rpartition('*')
+            size, _, divisor = size.partition('/')
+            length = int(size) if size.isdigit() else sizes[size]
+            shape.append(int(factor or 1) * length // int(divisor or 1))
+        name, _, rest = row.released.partition('{')
+        size, _, rest = rest.partition('}')
+        for i in range(sizes[size] if size else 1):
+            tensor = torch.randn(shape).to(dtype) if shape else torch.tensor(i)
+            tensors[f'{prefix}{name}{i}{rest}' if size else prefix + name] = tensor
+    return tensors
+
+
+def assert_same(ours, theirs):
+    assert ours.keys() == theirs.keys()
+    for name, tensor in theirs.items():
+        assert ours[name].dtype == tensor.dtype and torch.equal(ours[name], tensor), name
+
+
+@given(st.sampled_from(list(LAYOUTS)), sizes(), st.sampled_from(['', 'module.']),
+       st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64]))
+def test_conversion_comes_back_bit_by_bit(layout, sizes, prefix, dtype):
+    (family, library), weights = LAYOUTS[layout], make(layout, sizes, dtype, prefix)
+    converted = convert(weights, library)
+    assert converted.family is family
+    assert converted.sizes.items() <= sizes.items()
+    back_family, back = restore(converted.state_dict, converted.released)
+    assert back_family is family
+    assert_same(back, weights)
+
+
+@given(st.sampled_from(list(LAYOUTS)), sizes(), st.integers(0, 999))
+def test_an_unknown_or_missing_tensor_is_refused(layout, sizes, index):
+    (family, library), weights = LAYOUTS[layout], make(layout, sizes)
+    unused = convert(weights, library).released['unused']
+    name = sorted(weights)[index % len(weights)]
+    assert attempt(convert, weights | {f'{name}.gate': weights[name]}, library) is None
+    del weights[name]
+    converted = attempt(convert, weights, library)
+    # Without a temperature, a ToST-style classifier is a CRATE-style one.
+    assert converted is None or name in unused or converted.family is not family
+
+
+RELEASED = {
+    'classifier': models.make_classifier(8, 2, 2, classes=3, side=32),
+    'segmenter': models.make_segmenter(8, 1, 1, side=32, classes=3),
+    'vit': models.make_vit(8, 1, 5, labels=3),
+    'jax': models.make_augreg(8, 1, 2, 5, labels=3),
+}
+CONVERTED = {name: convert(weights).state_dict for name, weights in RELEASED.items()}
+NAMES = {
+    'same': str, 'wrapped': 'module.{}'.format, 'longer': '{}.x'.format, 'upper': str.upper,
+    'zeros': lambda name: name.replace('0', '00'), 'other': lambda name: name.replace('0', '7'),
+    'arabic': lambda name: name.replace('0', '\u0660'), 'empty': lambda name: '',
+    'state_dict': lambda name: 'state_dict', 'meta': lambda name: 'meta', 'none': lambda name: None,
+}
+VALUES = {
+    'same': torch.clone, 'complex': lambda t: t.to(torch.cfloat),
+    'sparse': lambda t: t.flatten().float().to_sparse(), 'meta': lambda t: t.to('meta'),
+    'quantized': lambda t: torch.quantize_per_tensor(t.float(), 0.1, 0, torch.qint8),
+    'huge': lambda t: t.new_zeros(1).expand(10**12), 'nan': lambda t: t * float('nan'),
+    'infinite': lambda t: t / 0, 'deeper': lambda t: t[None], 'flat': torch.flatten,
+    'none': lambda t: t.new_zeros(0), 'scalar': lambda t: t.new_zeros(()),
+    'bool': torch.Tensor.bool, 'integer': torch.Tensor.long,
+    'shorter': lambda t: t.flatten()[:-1],
+    'text': lambda t: 'text', 'nested': lambda t: {'a': t}, 'list': lambda t: [t],
+}
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner,
+                                                                max_size=3), max_leaves=5)
+# Which tensors to change, their new names and values, and whether the old ones go.
+PLANS = st.lists(st.tuples(st.integers(0, 99), st.sampled_from(list(NAMES)),
+                           st.sampled_from(list(VALUES)), st.booleans()), max_size=3)
+KEYS = st.sampled_from([None, 'state_dict', 'model', 'net'])
+
+
+def spoil(tensors, plan, key):
+    """The content of a checkpoint with these tensors, changed, under a key or as the whole."""
+    content = dict(tensors)
+    for i, name, value, goes in plan:
+        old = sorted(tensors)[i % len(tensors)]
+        if goes:
+            content.pop(old, None)
+        content[NAMES[name](old)] = VALUES[value](tensors[old])
+    return content if key is None else {key: content, 'epoch': 3}
+
+
+def attempt(function, *args, **kwargs):
+    """The result, or None where the user is told in one line why there is none."""
+    try:
+        return function(*args, **kwargs)
+    except UserError as error:
+        assert str(error) and '\n' not in str(error) and len(str(error)) < 2000
+        return None
+
+
+@given(st.sampled_from(list(RELEASED)), PLANS, KEYS, st.sampled_from([None, 'mmseg', 'mmpretrain']))
+def test_what_is_converted_is_whole(name, plan, key, library):
+    weights = attempt(find_state_dict, spoil(RELEASED[name], plan, key))
+    converted = weights and attempt(convert, weights, library)
+    if converted:
+        assert all(tensor.isfinite().all() for tensor in weights.values())
+        assert_same(restore(converted.state_dict, converted.released)[1], weights)
+        attempt(describe, converted)
+
+
+WAYS_BACK = PLAIN | st.fixed_dictionaries({}, optional=dict(
+    family=PLAIN | st.just('ViT in the JAX layout'), prefix=PLAIN, num_heads=PLAIN,
+    unused=PLAIN | st.just({'blocks.0.norm1.weight': torch.ones(8), 'a': torch.ones(2)})))
+
+
+@given(st.sampled_from(list(CONVERTED)), PLANS, KEYS, WAYS_BACK)
+def test_what_is_restored_is_whole(name, plan, key, released):
+    weights = attempt(find_state_dict, spoil(CONVERTED[name], plan, key))
+    restored = weights and attempt(restore, weights, released)
+    if restored:
+        unused = released.get('unused', {}) if released else {}
+        assert len(restored[1]) >= len(unused)
+
+
+ARCH = dict(embed_dims=8, num_layers=2, num_heads=2)
+BACKBONES = [CBT(ARCH, img_size=32), AdaptedViT(ARCH, img_size=32, grid_size=2)]
+
+
+@pytest.fixture(scope='module')
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp('fuzz') / 'x.pth'
+
+
+@given(st.sampled_from([0, 1]), PLANS, KEYS)
+def test_what_is_loaded_is_whole(path, index, plan, key):
+    backbone = BACKBONES[index]
+    own = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
+    torch.save(spoil(own, plan, key), path)
+    content = attempt(load_checkpoint, path)
+    if content:
+        attempt(load_strictly, backbone, content)
+        backbone.load_state_dict(own)
+
+
+def files():
+    """A small file of each kind, as bytes."""
+    weights = {k: v for k, v in RELEASED['vit'].items() if 'attn' not in k}
+    for is_zip in (True, False):
+        torch.save(dict(state_dict=weights, meta=dict(epoch=3)), file := io.BytesIO(),
+                   _use_new_zipfile_serialization=is_zip)
+        yield file.getvalue()
+    yield save_safetensors(weights)
+    np.savez(file := io.BytesIO(), **{k: v.numpy() for k, v in weights.items()})
+    yield file.getvalue()
+
+
+FILES = list(files())
+
+
+@st.composite
+def damaged(draw, content):
+    """Bytes with parts overwritten, cut out or put in; mostly at the beginning or the end."""
+    for _ in range(draw(st.integers(1, 3))):
+        n = len(content)
+        start = draw(st.integers(0, n) | st.integers(0, min(n, 600))
+                     | st.integers(max(n - 600, 0), n))
+        end = min(n, start + draw(st.sampled_from([0, 1, 2, 9, n])))
+        content = content[:start] + draw(st.binary(max_size=9)) + content[end:]
+    return content
+
+
+@st.composite
+def damaged_pickles(draw):
+    """PyTorch's archive, whole but for the pickle in it."""
+    with zipfile.ZipFile(io.BytesIO(FILES[0])) as source, \
+            zipfile.ZipFile(file := io.BytesIO(), 'w') as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, draw(damaged(content)) if name.endswith('.pkl') else content)
+    return file.getvalue()
+
+
+@given(st.sampled_from(FILES).flatmap(damaged) | damaged_pickles(), st.booleans())
+def test_what_is_read_is_data(path, content, mmap):
+    path.write_bytes(content)
+    checkpoint = attempt(read_checkpoint, path, mmap=mmap)
+    weights = checkpoint and attempt(find_state_dict, checkpoint)
+    if weights:
+        attempt(convert, weights)
