@@ -4,8 +4,9 @@ custom_imports = dict(imports=['cbsa_mm', 'recorder'], allow_failed_imports=Fals
 model = dict(
     data_preprocessor=dict(size=(32, 32)),
     backbone=dict(
-        arch=dict(embed_dims=16, num_layers=2, num_heads=2), img_size=32, drop_path_rate=0.5),
-    decode_head=dict(in_channels=16))
+        arch=dict(embed_dims=16, num_layers=2, num_heads=2), img_size=32, drop_path_rate=0.5,
+        attn_cfg=dict(type='CBSA', grid_size=2)),
+    decode_head=dict(in_channels=16, attn_cfg=dict(type='CBSA', grid_size=2)))
 train_dataloader = dict(batch_size=4, num_workers=0, dataset=dict(size=32, num_images=50))
 val_dataloader = dict(batch_size=4, num_workers=0, dataset=dict(size=32, num_images=7))
 test_dataloader = val_dataloader

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.e2e
 SMALL_DISK = f'''
 mount -t tmpfs -o size=500k tmpfs work
 {sys.executable} {ROOT}/tools/train.py {SEGMENTER} --work-dir work && exit 2
-[ "$(cat work/last_checkpoint)" = work/iter_3.pth ] || exit 3
+[ "$(cat work/last_checkpoint)" = "$PWD/work/iter_3.pth" ] || exit 3
 [ -z "$(find work -name '.*.pth' -o -name 'iter_6*')" ] || exit 4
 mount -o remount,size=5m work
 {sys.executable} {ROOT}/tools/train.py {SEGMENTER} --work-dir work --resume || exit 5
@@ -41,9 +41,9 @@ def test_a_full_disk(alone, tmp_path):
     done = subprocess.run(
         [*namespace, 'bash', '-c', SMALL_DISK], cwd=tmp_path, text=True, capture_output=True,
         env=os.environ | dict(PYTHONPATH=f'{ROOT}:{ROOT}/tests'))
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert ("train.py: error: can't write work/iter_6.pth: No space left on device. The "
-            'checkpoints before it are whole: make room, and go on with --resume') in done.stderr
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert (f"train.py: error: can't write {tmp_path}/work/iter_6.pth: No space left on device. "
+            'The checkpoints before it are whole: make room, and go on with --resume') in done.stderr
     assert curve(records(tmp_path / 'kept')) == alone
 
 
