@@ -1,6 +1,7 @@
 import pytest
 import released
 import torch
+from mmengine.registry import init_default_scope
 
 from cbsa_mm.backbones import CBT, AdaptedViT
 from cbsa_mm.checkpoints import CBT_CLASSIFIER, CRATE_STYLE_CLASSIFIER, Table
@@ -163,6 +164,7 @@ def assert_same_attention(foreign, arch, image):
 
 def test_plain_vit_of_mmpretrain(image):
     from mmpretrain.models import VisionTransformer
+    init_default_scope('mmpretrain')
     foreign = VisionTransformer(SMALL | dict(feedforward_channels=96), img_size=(64, 80))
     foreign.eval()
     assert_same_attention(foreign, SMALL, image)
@@ -176,6 +178,7 @@ def test_plain_vit_of_timm(image):
 
 def test_plain_vit_and_segmenter_of_mmseg(image):
     from mmseg.models import SegmenterMaskTransformerHead, VisionTransformer
+    init_default_scope('mmseg')
     head = SegmenterMaskTransformerHead(
         num_layers=1, num_heads=2, embed_dims=24, in_channels=24, channels=24, num_classes=5,
         in_index=0)
