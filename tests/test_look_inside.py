@@ -146,7 +146,9 @@ SLIDE = ['model.test_cfg.mode=slide', 'model.test_cfg.crop_size=(64,64)',
     ('cbt-t_shapes-cls', 'accuracy/top1', []),
 ])
 def test_perturb_scores_as_the_test_does(base, metric, options, make, run_tool):
-    config, checkpoint = make(base)
+    small_grid = {} if metric.startswith('accuracy') else dict(
+        attn_cfg=dict(type='CBSA', grid_size=4))
+    config, checkpoint = make(base, **small_grid)
     options = ['--cfg-options', 'test_dataloader.num_workers=0', *options]
     run_tool('test', config, checkpoint, '--work-dir', 'test', *options)
     [file] = Path('test').glob('*/[0-9]*.json')

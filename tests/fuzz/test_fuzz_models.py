@@ -2,6 +2,7 @@
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from mmengine.registry import init_default_scope
 
 from cbsa_mm.backbones import CBT, AdaptedViT
 from cbsa_mm.decode_heads import CBTMaskTransformerHead, DEPICTCAHead, DEPICTSAHead
@@ -44,6 +45,7 @@ def backbones(draw):
 @st.composite
 def heads(draw):
     """A decode head of random weights in evaluation mode."""
+    init_default_scope('mmseg')  # where its loss is
     kwargs = dict(in_channels=draw(st.integers(2, 9)), num_classes=draw(st.integers(2, 6)),
                   num_layers=draw(st.integers(1, 2)), num_heads=draw(st.integers(1, 3)),
                   head_dims=draw(st.integers(1, 5)))
