@@ -253,7 +253,7 @@ def test_init_cfg_fills_the_backbone(run_tool, tmp_path):
 @pytest.fixture
 def converted(run_tool, tmp_path):
     """A converted segmenter at a tiny size, with its config."""
-    save_segmenter(tmp_path / 'checkpoint.pth', models.make_segmenter(192, 1, 1, side=64))
+    save_segmenter(tmp_path / 'checkpoint.pth', models.make_segmenter(192, 1, 1, side=160))
     run_tool('convert_checkpoint', 'checkpoint.pth', 'cbt.pth', '--config', 'cbt.py')
     return Config.fromfile('cbt.py')
 
@@ -294,8 +294,9 @@ def test_mmpretrain_loads_it_by_all_its_ways(run_tool, imagenet, tmp_path):
         model = MODELS.build(dict(part, init_cfg=init_cfg))
         model.init_weights()
         assert equal(model.state_dict(), released.pick(weights, prefix or ''))
+    Path('val.txt').write_text('n01440764/0.JPEG 0\nn01443537/1.JPEG 1\n')
     run_tool('test', 'cbt.py', 'cbt.pth', '--work-dir', 'work', '--cfg-options',
-             'test_dataloader.dataset.type=CustomDataset',
+             f'test_dataloader.dataset.ann_file={tmp_path}/val.txt',
              f'test_dataloader.dataset.data_root={imagenet}', 'test_dataloader.num_workers=0')
     log = next(Path('work').glob('*/*.log')).read_text()
     assert 'accuracy/top1' in log and 'Could not safely load' not in log

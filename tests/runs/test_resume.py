@@ -44,7 +44,7 @@ def check_kills(folder, kills, iterations, interval, seed=0):
 
     reached = curve(records(killed))
     assert reached == curve(records(alone))
-    assert len(reached) == iterations + iterations // (2 * interval)
+    assert len(reached) == iterations + -(-iterations // (2 * interval))  # the last one, too
     last = f'iter_{iterations}.pth'
     assert_same_state(alone / last, killed / last)
     assert max(costs) <= interval  # nothing beyond the last checkpoint
