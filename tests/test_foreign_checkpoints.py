@@ -138,3 +138,16 @@ def test_what_is_no_checkpoint(name, refused):
 def test_what_are_no_weights(name, weights, refused):
     torch.save(dict(state_dict=weights | {'backbone.cls_token': 'text'}), 'x.pth')
     refused(name, 'there is no state dict')
+
+
+@pytest.mark.parametrize('change, message', [
+    (lambda weights: {'x': torch.ones(1)}, 'do not fit the backbone: 32 of its 32 tensors'),
+    (lambda weights: weights | {'backbone.pos_embed': torch.ones(5)}, 'such as pos_embed'),
+    (lambda weights: weights | {'backbone.pos_embed': torch.ones(1, 1, 16)}, 'such as pos_embed'),
+    (lambda weights: weights | {'backbone.cls_token': torch.full((1, 1, 16), torch.nan)},
+     'NaN, infinite values or integers are in 1 of'),
+])
+def test_pretrained_weights_that_do_not_fit(change, message, weights, refused):
+    """mmengine would end in a traceback, or train on with what is left of them."""
+    torch.save(dict(state_dict=change(weights)), 'x.pth')
+    refused('train, pretrained', message)

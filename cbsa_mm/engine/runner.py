@@ -1,7 +1,9 @@
 """mmengine's Runner on checked data and checkpoints."""
+import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Real
+from typing import Any
 from urllib.error import URLError
 
 import torch
@@ -40,10 +42,20 @@ class CheckedRunner(Runner):
             UserError: If anything in the checkpoint is missing, or not as mmengine expects it.
         """
         with _blame(filename, 'resumed'):
+            expected = self._counters()
             super().resume(filename, *args, **kwargs)
+            resumed_keys = self.message_hub.state_dict()['resumed_keys']
+            if not (_alike(self._counters(), expected)
+                    and all(isinstance(value, bool) for value in resumed_keys.values())):
+                raise ValueError('its counters or schedules are of other types')
             wrappers = self.optim_wrapper
             for wrapper in wrappers.values() if isinstance(wrappers, dict) else [wrappers]:
-                _check_optimizer(wrapper.optimizer)
+                _try_step(wrapper.optimizer)
+
+    def _counters(self) -> list:
+        schedulers = self.param_schedulers or []
+        groups = schedulers.values() if isinstance(schedulers, dict) else [schedulers]
+        return [self.epoch, self.iter, *[s.state_dict() for group in groups for s in group]]
 
 
 @contextmanager
@@ -58,13 +70,23 @@ def _blame(filename: str, done: str) -> Iterator[None]:
                         'it as load_from') from error
 
 
-def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:
-    """Checks what PyTorch would find out in the first step."""
-    wrong = {name for weight, state in optimizer.state.items()
-             for name in ('exp_avg', 'exp_avg_sq', 'momentum_buffer')
-             if getattr(state.get(name), 'shape', weight.shape) != weight.shape}
-    wrong |= {name for group in optimizer.param_groups
-              for name, value in optimizer.defaults.items()
-              if isinstance(value, float) and not isinstance(group[name], Real | torch.Tensor)}
-    if wrong:
-        raise ValueError(f'the optimizer has another {", ".join(sorted(wrong))}')
+def _alike(given: Any, expected: Any) -> bool:
+    """Whether values are of the same types, and none is missing."""
+    if isinstance(expected, dict):
+        return all(key in given and _alike(given[key], expected[key]) for key in expected)
+    if isinstance(expected, list):
+        return len(given) == len(expected) and all(map(_alike, given, expected))
+    kind = Real if isinstance(expected, float) else type(expected)
+    return expected is None or isinstance(given, kind)
+
+
+def _try_step(optimizer: torch.optim.Optimizer) -> None:
+    """Takes a step with a copy, in which PyTorch notices what it did not while loading."""
+    try:
+        optimizer = copy.deepcopy(optimizer)
+    except Exception:  # one whose state is spread over processes
+        return
+    for group in optimizer.param_groups:
+        for weight in group['params']:
+            weight.grad = torch.zeros_like(weight)
+    optimizer.step()

@@ -98,3 +98,9 @@ def test_deploy_form_is_the_same_function(vit):
 def test_refuses_layers_that_it_has_not():
     with pytest.raises(ValueError, match='adapted_layers must be indices of the 3 layers, got 3'):
         AdaptedViT(ARCH, adapted_layers=[3])
+
+
+def test_refuses_a_tensor_by_two_names(vit):
+    both = by_names_of('mmpretrain', vit) | by_names_of('timm', vit)
+    with pytest.raises(UserError, match='the checkpoint has norm.weight twice, as ln1.weight too'):
+        AdaptedViT(ARCH, img_size=64).load_state_dict(both)

@@ -105,6 +105,18 @@ def test_refuses_a_checkpoint_of_another_arch():
         CBT(SMALL).load_state_dict(CBT(SMALL | dict(embed_dims=32)).state_dict())
 
 
+@pytest.mark.parametrize('shape, message', [
+    ((16, ), r'must have the shape \(1, tokens, d\), got \(16,\)'),
+    ((2, 17, 16), r'must have the shape \(1, tokens, d\), got \(2, 17, 16\)'),
+    ((1, 0, 16), "can't tell the grid"),
+    ((1, 1, 16), "can't tell the grid"),
+])
+def test_refuses_misshapen_position_embeddings(shape, message):
+    model = CBT(SMALL)
+    with pytest.raises(ValueError, match=message):
+        model.load_state_dict(model.state_dict() | dict(pos_embed=torch.zeros(shape)))
+
+
 def test_refuses_position_embeddings_of_unknown_grid():
     with pytest.raises(ValueError, match="can't tell the grid of the 6 position embeddings"):
         CBT(SMALL).load_state_dict(CBT(SMALL, img_size=(32, 48)).state_dict())

@@ -146,6 +146,14 @@ def add(weights):
     weights['transformer.layers.0.0.fn.gate'] = torch.ones(1)
 
 
+def number_twice(weights):
+    weights['transformer.layers.00.0.fn.step_x'] = weights['transformer.layers.0.0.fn.step_x']
+
+
+def round_off(weights):
+    weights['cls_token'] = weights['cls_token'].long()
+
+
 def reshape(weights):
     weights['transformer.layers.1.1.fn.weight'] = torch.ones(16, 8)
 
@@ -170,6 +178,8 @@ def overflow(weights):
     (drop, '1 tensor missing: mlp_head.1.bias'),
     (drop_a_layer, r'10 tensors missing: transformer.layers.0.0.norm.weight, .*, \.\.\.'),
     (add, '1 tensor unknown: transformer.layers.0.0.fn.gate'),
+    (number_twice, '1 tensor unknown: transformer.layers.00.0.fn.step_x'),
+    (round_off, r'1 tensor not of floating point: cls_token \(torch.int64\)'),
     (reshape, r'layers.1.1.fn.weight is \(16, 8\) where the other tensors need \(16, 16\)'),
     (flatten, r'step_x is \(2,\) where the other tensors need \(2, 1, 1\)'),
     (widen, r'proj.2.0.weight is \(5, 2, 3, 3\) where the other tensors need \(4, 2, 3, 3\)'),
