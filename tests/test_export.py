@@ -206,8 +206,8 @@ def test_refuses_other_logits(tmp_path, monkeypatch):
 
 
 def test_refuses_weights_that_are_not_finite(tmp_path, monkeypatch):
-    def load_broken(*args):
-        model = load_model(*args)
+    def load_broken(*args, **kwargs):
+        model = load_model(*args, **kwargs)
         model.head.fc.bias.data.fill_(float('nan'))
         return model
 
