@@ -7,17 +7,21 @@ import numpy as np
 import pytest
 import released
 import torch
+import yaml
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset, Compose
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.runner import Runner
 from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 
 import cbsa_mm  # noqa: F401
 from cbsa_mm.datasets.shapes import render
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 EXPERIMENTS = sorted(CONFIGS.glob('*/*.py'))
+LISTED = {model['Config']: model['Metadata'] for metafile in CONFIGS.glob('*/metafile-*.yml')
+          for model in yaml.safe_load(metafile.read_text())['Models']}
 each_experiment = pytest.mark.parametrize('path', EXPERIMENTS, ids=lambda path: path.stem)
 
 
@@ -58,15 +62,20 @@ def test_says_how_to_run_it(path):
 
 
 @each_experiment
-def test_builds_at_full_size(path, monkeypatch):
+def test_builds_at_full_size_as_its_metafile_says(path, monkeypatch):
     # Without memory for the tensors, but for those by which mmseg finds its drop path rates.
     monkeypatch.setattr(torch, 'linspace', partial(torch.linspace, device='cpu'))
     cfg, head = load(path)
     size = cfg.model.backbone.img_size
-    with torch.device('meta'):
-        model = MODELS.build(cfg.model).eval()
-        images = torch.zeros(2, 3, *(size if isinstance(size, tuple) else (size, size)))
-        assert model(images, mode='tensor').shape[:2] == (2, head.num_classes)
+    height, width = size if isinstance(size, tuple) else (size, size)
+    with torch.device('meta'), FlopCounterMode(display=False) as counter, torch.no_grad():
+        model = MODELS.build(cfg.model).eval().requires_grad_(False)
+        image = torch.zeros(1, 3, height, width)
+        assert model(image, mode='tensor').shape[:2] == (1, head.num_classes)
+    listed = LISTED[str(path.relative_to(CONFIGS.parent))]
+    assert listed['Input Size'] == [height, width]
+    assert listed['Parameters'] == sum(p.numel() for p in model.parameters())
+    assert listed['FLOPs'] == counter.get_total_flops()
     for split in ('train', 'val', 'test'):
         for part, data_class in parts(cfg[f'{split}_dataloader'].dataset):
             classes = data_class.METAINFO.get('classes')

@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from cbsa_mm.compat import HAS_TORCH_EXPORT
 from cbsa_mm.datasets.shapes import PALETTE, SHAPES, render
 from cbsa_mm.engine import export
 from cbsa_mm.engine.export import ImageToLogits, export_file
@@ -31,7 +32,7 @@ SMALL = {
 }
 SIZES = [(1, 64, 64), (3, 48, 112), (1, 61, 83), (2, 128, 48)]
 FORMATS = ['onnx', 'torchscript', pytest.param('torch-export', marks=pytest.mark.skipif(
-    not export.HAS_TORCH_EXPORT, reason='torch.export is used from PyTorch 2.7 on'))]
+    not HAS_TORCH_EXPORT, reason='torch.export is used from PyTorch 2.7 on'))]
 pytest.importorskip('onnx', reason='onnx is not installed')
 pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
 

@@ -16,6 +16,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from cbsa_mm.checkpoints import write_whole
+from cbsa_mm.compat import HAS_TORCH_EXPORT, prepare_tracing
 from cbsa_mm.errors import UserError
 from cbsa_mm.layers import pad_to_patches, resize_pos_embed
 
@@ -25,8 +26,6 @@ from .model import load_model
 SUFFIXES = {'onnx': '.onnx', 'torchscript': '.pt', 'torch-export': '.pt2'}
 METADATA = 'metadata.json'  # the entry of a file that holds what describe() tells
 AXES = {0: 'batch', 2: 'height', 3: 'width'}
-# Before PyTorch 2.7, ONNX files are made by tracing, and torch.export was a prototype.
-HAS_TORCH_EXPORT = hasattr(torch.compiler, 'is_exporting')
 
 
 class ImageToLogits(nn.Module):
@@ -247,9 +246,7 @@ def _write_onnx(function: ImageToLogits, image: Tensor, file: Path, metadata: st
             _record(function, image), (image, ), file, dynamic_shapes=dict(image=axes),
             dynamo=True, external_data=False, verbose=False, **names)
     else:
-        from torch.onnx.symbolic_opset9 import transpose
-        torch.onnx.register_custom_op_symbolic(
-            'aten::mT', lambda g, x: transpose(g, x, -2, -1), 9)
+        prepare_tracing()
         dynamic_axes = dict(
             image=axes, logits=axes if hasattr(function.model, 'decode_head') else {0: AXES[0]})
         torch.onnx.export(function, (image, ), str(file), dynamic_axes=dynamic_axes, **names)

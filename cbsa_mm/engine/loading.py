@@ -1,6 +1,6 @@
 """Checkpoints as data: mmengine neither runs what is in one, nor writes what must be run."""
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -14,6 +14,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader, Runner
 
 from cbsa_mm.checkpoints import find_state_dict, read_checkpoint
+from cbsa_mm.compat import allow_globals
 from cbsa_mm.errors import UserError
 
 
@@ -70,13 +71,11 @@ def read_training_checkpoint(path: str | Path, map_location: Any = 'cpu', **kwar
 
 def _mmengine_types() -> AbstractContextManager:
     """Adds to what PyTorch takes for data: mmengine's log histories, and NumPy's plain values."""
-    if torch.__version__ < '2.6':
-        return nullcontext()
     array = np.zeros(1)
     functions = [array.__reduce__()[0], array[0].__reduce__()[0]]
     names = [f'numpy.{core}.multiarray.{function}'
              for core in ('core', '_core') for function in ('_reconstruct', 'scalar')]
-    return torch.serialization.safe_globals([
+    return allow_globals([
         *zip(2 * functions, names), *{type(np.dtype(code)) for code in '?bBhHiIlLqQefd'},
         np.dtype, np.ndarray, HistoryBuffer, (_statistic, 'builtins.getattr')])
 

@@ -4,6 +4,7 @@ So a resumed training sees and drops what it would have, whatever its workers ha
 """
 import random
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any
@@ -16,6 +17,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import BatchSampler, DataLoader
 
+from cbsa_mm.compat import SkippingIterator
 from cbsa_mm.errors import UserError
 
 SAMPLES, ITERATIONS = 0, 1  # what a key is for
@@ -118,7 +120,7 @@ class ExactResumeHook(Hook):
         if hasattr(loop, 'dataloader_iterator'):  # iterations count, not epochs
             loop.dataloader = _with_batches(
                 loop.dataloader, SeededBatches(batches, self.seed, loop.iter))
-            loop.dataloader_iterator = _Advanced(loop.dataloader, loop.iter)
+            loop.dataloader_iterator = SkippingIterator(iter(loop.dataloader), loop.iter)
             done, end = loop.iter, loop.max_iters
         else:
             loop.dataloader = _with_batches(loop.dataloader, SeededBatches(batches, self.seed))
@@ -132,32 +134,15 @@ class ExactResumeHook(Hook):
         seed_generators(self.seed, ITERATIONS, get_rank(), runner.iter, devices=True)
 
 
-class _Advanced:
-    """What IterBasedTrainLoop draws from, already at the batch to which it is going to skip."""
-
-    def __init__(self, loader: DataLoader, skipped: int) -> None:
-        self.batches = iter(loader)
-        self.skipped = skipped
-
-    def skip_iter(self, num_iters: int) -> None:
-        """How mmengine 0.10.12 skips."""
-        self.skipped = 0
-
-    def __next__(self) -> Any:
-        if self.skipped:  # mmengine 0.10.7 asks for each batch that it skips
-            self.skipped -= 1
-            return None
-        return next(self.batches)
-
-
 def _rewind(batches: BatchSampler, seed: int) -> BatchSampler:
-    """The batches of indices from their start; mmengine 0.10.7 has begun to draw from it by now."""
+    """The batches of indices from their start, as an older mmengine has begun to draw from them."""
+    batches = copy(batches)
     sampler = batches.sampler
     if isinstance(sampler, InfiniteSampler):
-        sampler = type(sampler)(sampler.dataset, sampler.shuffle, seed)
+        batches.sampler = type(sampler)(sampler.dataset, sampler.shuffle, seed)
     else:
         sampler.seed = seed  # a resumed run's, unknown when the sampler was built
-    return BatchSampler(sampler, batches.batch_size, batches.drop_last)
+    return batches
 
 
 def _with_batches(loader: DataLoader, batches: SeededBatches) -> DataLoader:

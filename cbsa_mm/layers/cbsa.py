@@ -3,6 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cbsa_mm.compat import is_exporting
+
 from .contraction import InverseContraction, SoftmaxContraction, at_least_float32
 from .heads import SubspaceAttention
 from .representatives import (
@@ -13,7 +15,6 @@ from .representatives import (
     PrincipalDirections,
     check_grid,
 )
-from .tracing import is_exporting
 
 # Why a kind of representatives does not go with a contraction.
 REFUSALS = {

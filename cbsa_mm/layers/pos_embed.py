@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .tracing import is_exporting
+from cbsa_mm.compat import is_exporting
 
 
 def resize_pos_embed(pos_embed: Tensor,

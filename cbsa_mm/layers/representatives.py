@@ -8,8 +8,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
+from cbsa_mm.compat import is_compiling, is_exporting
+
 from .contraction import at_least_float32
-from .tracing import is_compiling, is_exporting
 
 
 class PooledRepresentatives(nn.Module):

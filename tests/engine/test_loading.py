@@ -9,6 +9,7 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import CheckpointLoader
 
+from cbsa_mm.compat import HAS_SAFE_GLOBALS
 from cbsa_mm.engine import PlainCheckpointHook, load_checkpoint, use_safe_loading
 
 
@@ -125,10 +126,10 @@ def mmengines_own():
 
 def test_what_mmengine_writes_is_data(tmp_path):
     torch.save(mmengines_own(), tmp_path / 'x.pth')
-    if torch.__version__ < '2.6':  # which can't be told to allow for it
+    if not HAS_SAFE_GLOBALS:
         with pytest.raises(ValueError, match='was refused, and nothing in it was run'):
             load_checkpoint(tmp_path / 'x.pth')
-    read = load_checkpoint(tmp_path / 'x.pth', trust=torch.__version__ < '2.6')
+    read = load_checkpoint(tmp_path / 'x.pth', trust=not HAS_SAFE_GLOBALS)
     assert read['message_hub']['log_scalars']['train/loss'].mean() == 2
     assert read['message_hub']['runtime_info']['best_score'] == np.float32(0.5)
     assert read['meta']['dataset_meta']['palette'].tolist() == [[1, 0, 0], [0, 1, 0]]

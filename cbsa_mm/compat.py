@@ -1,0 +1,72 @@
+"""Where the two sets of distributions differ: each difference, its reason, and what bridges it.
+
+The onedl set goes with current PyTorch and has mmengine 0.10.12; the original one goes with PyTorch
+2.1 and has mmengine 0.10.7. Nothing else in the package asks for a version.
+"""
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+
+# PyTorch 2.1 tells of torch.compile in a private module.
+if hasattr(torch.compiler, 'is_compiling'):
+    from torch.compiler import is_compiling
+else:
+    from torch._dynamo import is_compiling
+
+# torch.export was a prototype before PyTorch 2.7; until then, ONNX files are made by tracing.
+HAS_TORCH_EXPORT = hasattr(torch.compiler, 'is_exporting')
+
+# Before PyTorch 2.6, a reader of checkpoints can't be told of types that are data.
+HAS_SAFE_GLOBALS = hasattr(torch.serialization, 'safe_globals') and torch.__version__ >= '2.6'
+
+__all__ = [
+    'HAS_SAFE_GLOBALS', 'HAS_TORCH_EXPORT', 'SkippingIterator', 'allow_globals', 'is_compiling',
+    'is_exporting', 'prepare_tracing',
+]
+
+
+def is_exporting() -> bool:
+    """Whether the call becomes a graph that is to hold for images of any size."""
+    return torch.jit.is_tracing() or (HAS_TORCH_EXPORT and torch.compiler.is_exporting())
+
+
+def allow_globals(names: list) -> AbstractContextManager:
+    """Adds types and functions to what PyTorch takes for data, where it can be told.
+
+    Args:
+        names: What may stand in a checkpoint, with the names by which it may, where they differ.
+    """
+    return torch.serialization.safe_globals(names) if HAS_SAFE_GLOBALS else nullcontext()
+
+
+def prepare_tracing() -> None:
+    """Tells the ONNX exporter that traces what it lacks: transposed matrices."""
+    from torch.onnx.symbolic_opset9 import transpose
+    torch.onnx.register_custom_op_symbolic('aten::mT', lambda g, x: transpose(g, x, -2, -1), 9)
+
+
+class SkippingIterator:
+    """An iterator that has been brought to its place, for a loop that is about to skip to there.
+
+    On resuming, mmengine 0.10.12 calls ``skip_iter``, and 0.10.7 draws each batch that it skips.
+
+    Args:
+        batches: What comes after those that are skipped.
+        skipped: How many the loop is going to skip.
+    """
+
+    def __init__(self, batches: Iterator, skipped: int) -> None:
+        self.batches = batches
+        self.skipped = skipped
+
+    def skip_iter(self, num_iters: int) -> None:
+        """Skips, which is done already."""
+        self.skipped = 0
+
+    def __next__(self) -> Any:
+        if self.skipped:
+            self.skipped -= 1
+            return None
+        return next(self.batches)
