@@ -205,6 +205,11 @@ def test_get_flops_of_a_config(run_tool, capsys):
     [counts] = json.loads(Path('flops.json').read_text()).values()
     assert counts['backbone']['FLOPs'] + counts['rest']['FLOPs'] == counts['all']['FLOPs']
     assert '64 x' in capsys.readouterr().out
+    run_tool('get_flops', ROOT / 'configs/depict/depict-ca-t_ade20k.py')
+    assert '512 x' in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run_tool('get_flops', CONFIGS / 'cbt-t_shapes.py', '--shape', 64, 96, 128)
+    assert '--shape takes height and width' in capsys.readouterr().err
 
 
 def test_auto_scale_lr(run_tool, imagenet):

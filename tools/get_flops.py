@@ -110,10 +110,12 @@ def count_paper() -> dict[str, dict]:
 def count_config(args: argparse.Namespace) -> dict[str, dict]:
     """Counts of a config's model, its backbone and the rest."""
     from mmengine.registry import MODELS, init_default_scope
+
+    from cbsa_mm.engine.model import native_size
     cfg = load_config(args)
     init_default_scope(cfg.default_scope)
-    model = MODELS.build(cfg.model).eval()
-    height, width = args.shape * 2 if len(args.shape) == 1 else args.shape
+    model = MODELS.build(cfg.model).eval().requires_grad_(False)
+    height, width = (args.shape * 2)[:2] if args.shape else native_size(cfg)
     image = torch.zeros(1, getattr(model.backbone, 'in_channels', 3), height, width)
     counts = {name: {'parameters': count_parameters(part), 'FLOPs': count(run, image)}
               for name, part, run in (('backbone', model.backbone, model.backbone),
@@ -146,10 +148,13 @@ def parse_args() -> argparse.Namespace:
         if action.dest == 'config':
             action.nargs = '?'
     parser.add_argument(
-        '--shape', type=int, nargs='+', default=[224], metavar='PIXELS',
-        help='height and width of the image, or its side, for a config')
+        '--shape', type=int, nargs='+', metavar='PIXELS',
+        help="height and width of a config's image, or its side; its img_size by default")
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write the numbers here')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.shape and (len(args.shape) > 2 or min(args.shape) < 1):
+        parser.error('--shape takes height and width, or one side, in pixels')
+    return args
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from cbsa_mm.errors import UserError
 from cbsa_mm.layers import pad_to_patches, resize_pos_embed
 
 from .deploy import TOLERANCE, switch_to_deploy
-from .model import load_model
+from .model import load_model, native_size
 
 SUFFIXES = {'onnx': '.onnx', 'torchscript': '.pt', 'torch-export': '.pt2'}
 METADATA = 'metadata.json'  # the entry of a file that holds what describe() tells
@@ -87,7 +87,7 @@ def export_file(cfg: Config,
             exported in this way, or its logits differ.
     """
     _check_format(fmt, dst)
-    size = size or _native_size(cfg)
+    size = size or native_size(cfg)
     if min(size) < 1:
         raise UserError(f'images must have at least one pixel a side, not {size[0]} x {size[1]}')
     model = load_model(cfg, checkpoint, trust=trust).requires_grad_(False)
@@ -160,12 +160,6 @@ def _check_format(fmt: str, dst: Path) -> None:
     libraries = ['onnx', 'onnxruntime'] + ['onnxscript'] * HAS_TORCH_EXPORT
     if fmt == 'onnx' and not all(find_spec(library) for library in libraries):
         raise UserError(f'the format onnx needs more libraries: pip install {" ".join(libraries)}')
-
-
-def _native_size(cfg: Config) -> tuple[int, int]:
-    """The size of images that a config's backbone is built for."""
-    size = cfg.model.backbone.get('img_size', 224)
-    return (size, size) if isinstance(size, int) else tuple(size)
 
 
 def _make_images(model: nn.Module, size: tuple[int, int], fixed_size: bool) -> list[Tensor]:

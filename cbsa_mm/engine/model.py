@@ -83,6 +83,12 @@ def _bgr_to_rgb(results: dict) -> dict:
     return dict(results, img=np.ascontiguousarray(results['img'][..., ::-1]))
 
 
+def native_size(cfg: Config) -> tuple[int, int]:
+    """Height and width of the images, in pixels, that a config's backbone is built for."""
+    size = cfg.model.backbone.get('img_size', 224)
+    return (size, size) if isinstance(size, int) else tuple(size)
+
+
 def read_image(cfg: Config, model: nn.Module, path: Path | str) -> tuple[Tensor, np.ndarray]:
     """Reads an image as the config's test pipeline does.
 
