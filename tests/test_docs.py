@@ -1,0 +1,283 @@
+"""What README and docs tell to type works: every command and every Python block, in order.
+
+They run in a folder laid out like a checkout, whose configs are the shipped ones on small images,
+with random weights and made-up data. Left out is only what LEFT_OUT names.
+"""
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import released_models
+import torch
+from mmengine.config import Config
+from PIL import Image
+from safetensors.torch import save_file
+
+from cbsa_mm.compat import HAS_TORCH_EXPORT
+from cbsa_mm.datasets.shapes import render
+from cbsa_mm.engine.model import build_model
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *ROOT.glob('docs/*.md')])
+pytestmark = pytest.mark.e2e
+
+LEFT_OUT = {
+    'wget': 'fetches from the net; the file is made up instead',
+    'pre-commit': 'changes the hooks of the checkout',
+    'python -m cbsa_mm': 'run by tests/test_package.py, from the wheel',
+}
+# What makes a command short, or keeps it from waiting for somebody.
+SHORTER = {
+    'tools/benchmark.py': '--parts gemm --archs tiny --repeats 1',
+    'tools/compare.py': '--seeds 0 --repeats 1 --json compared.json',
+    'tools/explore.py': '--port {port}',
+}
+FEW = {f'{split}_dataloader.dataset.num_images': 2 for split in ('val', 'test')}
+SMALL = {
+    'cbt/*_shapes': FEW | {
+        'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2,
+        'default_hooks.checkpoint.interval': 2, 'train_dataloader.batch_size': 2},
+    'cbt/*_shapes-cls': FEW | {
+        'train_cfg.max_epochs': 1, 'train_dataloader.dataset.num_images': 50},
+    'cbt/cbt-s_ade20k': {
+        'model.backbone.init_cfg.checkpoint': 'vit-s.pth', 'model.backbone.img_size': (64, 64),
+        'model.data_preprocessor.size': (64, 64), 'model.decode_head.attn_cfg.type': 'CBSA',
+        'model.decode_head.attn_cfg.grid_size': 4, 'model.test_cfg.crop_size': (64, 64),
+        'model.test_cfg.stride': (48, 48), 'train_dataloader.dataset.pipeline.3.scale': (256, 64),
+        'train_dataloader.dataset.pipeline.4.crop_size': (64, 64),
+        'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2},
+    'cbt/cbt-s_in1k': {
+        'train_cfg.max_epochs': 1, 'train_dataloader.dataset.indices': 4,
+        'train_dataloader.batch_size': 2, 'val_dataloader.dataset.indices': 4},
+    'cbt/cbt-t_camvid*': {'train_dataloader.batch_size': 1},
+    'comparison/cifar10_*': {
+        'model.backbone.arch.num_layers': 1, 'train_cfg.max_epochs': 1,
+        'train_cfg.val_interval': 1, 'train_dataloader.batch_size': 4},
+}
+EVERY = {f'{split}_dataloader.{key}': value for split in ('train', 'val', 'test')
+         for key, value in (('num_workers', 0), ('persistent_workers', False))}
+# What stands for itself where a reader puts something of their own.
+WORDS = {
+    'IMAGES': 'images', 'IMAGE': 'images/0.png', '...': 'images/1.png', '8': '2',
+    'SRC': 'cbt_small.pth.tar', 'DST': 'converted.pth', 'OUT.py': 'out.py', 'BACK': 'back.pth.tar',
+    'MODEL.onnx': 'cbt-t_shapes.onnx', '[LABELS.png]': 'labels.png',
+    'CBT.py': 'configs/cbt/cbt-t_shapes.py', 'CBT.pth': 'weights/cbt-t_shapes.pth',
+    'CRATE.py': 'configs/cbt/crate_shapes.py', 'CRATE.pth': 'weights/crate_shapes.pth',
+    'SEGMENTER.py': 'configs/cbt/crate_shapes.py', 'SEGMENTER.pth': 'weights/crate_shapes.pth',
+}
+# What the Python blocks of a page take for granted.
+GIVEN = {
+    'README': 'import torch; x = torch.randn(2, 197, 384)',
+    'export': '''
+import json, onnxruntime, torch
+session = onnxruntime.InferenceSession('cbt-t_shapes.onnx')''',
+    'interpretation': '''
+import torch
+from mmengine.config import Config
+from cbsa_mm.engine.model import build_model
+torch.manual_seed(0)
+model = build_model(Config.fromfile('configs/cbt/cbt-t_shapes-cls.py')).eval()
+image, index, custom_hooks = torch.randn(1, 3, 64, 64), [0], []''',
+}
+
+
+DONE = set()  # commands that several pages have are run once
+
+
+@pytest.fixture(scope='module')
+def project(tmp_path_factory):
+    """A folder like a checkout, with small configs, random weights and made-up data."""
+    project = tmp_path_factory.mktemp('project')
+    for name in ('tools', 'examples', 'cbsa_mm', 'tests'):
+        (project / name).symlink_to(ROOT / name)
+    (project / 'configs').mkdir()
+    for folder in (ROOT / 'configs').iterdir():
+        copy = shutil.copytree if folder.name in ('cbt', 'comparison') else os.symlink
+        copy(folder, project / 'configs' / folder.name)
+    for pattern, options in SMALL.items():
+        for path in ROOT.glob(f'configs/{pattern}.py'):
+            write_config(path, project / path.relative_to(ROOT), options)
+    write_config(ROOT / 'configs/cbt/cbt-t_shapes.py', project / 'configs/cbt/crate_shapes.py',
+                 SMALL['cbt/*_shapes'] | {'model.backbone.attn_cfg': dict(type='MSSA')})
+    write_weights(project)
+    write_data(project)
+    return project
+
+
+def write_config(source, target, options):
+    cfg = Config.fromfile(source)
+    cfg.merge_from_dict(EVERY | options)
+    cfg.dump(target)
+
+
+def write_weights(project):
+    weights = project / 'weights'
+    weights.mkdir()
+    for name in ('cbt-t_shapes', 'cbt-t_shapes-cls', 'crate_shapes', 'cbt-s_ade20k'):
+        cfg = Config.fromfile(project / f'configs/cbt/{name}.py')
+        torch.manual_seed(0)
+        torch.save(dict(state_dict=build_model(cfg).state_dict()), weights / f'{name}.pth')
+    trained = project / 'work_dirs/cbt-s_ade20k/iter_160000.pth'
+    trained.parent.mkdir(parents=True)
+    trained.symlink_to(weights / 'cbt-s_ade20k.pth')
+    classifier = released_models.make_classifier(384, 12, 6)
+    torch.save(dict(state_dict=classifier), project / 'cbt_small.pth.tar')
+    (project / 'cbt_small_ade20k').mkdir()
+    segmenter = released_models.make_segmenter(384, 12, 3)
+    torch.save(dict(model=segmenter), project / 'cbt_small_ade20k/checkpoint.pth')
+    vit = released_models.make_vit(384, 12, 577)
+    save_file(vit, project / 'model.safetensors')
+    np.savez(project / 'vit-s.npz', **{
+        name: tensor.numpy() for name, tensor in
+        released_models.make_augreg(384, 12, 6, 577).items()})
+    for tool, *arguments in (
+            ('convert_checkpoint', 'model.safetensors', 'vit-s.pth'),
+            ('convert_checkpoint', 'cbt_small.pth.tar', 'cbt-s.pth'),
+            ('convert_checkpoint', 'cbt_small_ade20k/checkpoint.pth', 'cbt-s_ade20k.pth')):
+        subprocess.run([sys.executable, f'tools/{tool}.py', *arguments], cwd=project, check=True)
+
+
+def write_data(project):
+    rng = np.random.default_rng(0)
+
+    def write(path, values):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(values).save(path)
+
+    def photo(height=48, width=64):
+        return rng.integers(256, size=(height, width, 3), dtype=np.uint8)
+
+    for i in range(2):
+        write(project / f'images/{i}.png', render(0, i, 96, 4)[0])
+        for split in ('training', 'validation', 'train', 'val'):
+            ade = project / 'data/ade/ADEChallengeData2016'
+            write(ade / f'images/{split}/{i}.jpg', photo(96, 128))
+            write(ade / f'annotations/{split}/{i}.png',
+                  rng.integers(151, size=(96, 128), dtype=np.uint8))
+            camvid = project / 'data/camvid'
+            write(camvid / f'images/{split}/{i}.jpg', photo(60, 80))
+            write(camvid / f'annotations/{split}/{i}.png',
+                  rng.integers(11, size=(60, 80), dtype=np.uint8))
+        for split in ('train', 'test'):
+            for label in range(10):
+                write(project / f'data/cifar10_folders/{split}/{label}/{i}.png', photo(32, 32))
+    image = project / 'data/photo.JPEG'
+    write(image, photo())
+    for split in ('train', 'val'):
+        for label in range(1000):
+            folder = project / f'data/imagenet/{split}/n{label:08}'
+            folder.mkdir(parents=True)
+            os.link(image, folder / '0.JPEG')
+    voc = project / 'data/VOCdevkit/VOC2012'
+    labels = np.full((48, 64), 15, np.uint8)
+    labels[:, :32] = 0
+    for i in range(2):
+        write(voc / f'JPEGImages/{i}.jpg', photo())
+        write(voc / f'SegmentationClass/{i}.png', labels)
+    (voc / 'ImageSets/Segmentation').mkdir(parents=True)
+    (voc / 'ImageSets/Segmentation/val.txt').write_text('0\n1\n')
+
+
+def blocks(page, language):
+    text = page.read_text()
+    return re.findall(rf'^```{language}\n(.*?)^```', text, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands(page):
+    """The commands of a page, without comments."""
+    lines = '\n'.join(blocks(page, 'bash')).replace('\\\n', ' ').splitlines()
+    commands = [re.sub(r'(^|\s)\s*#.*', '', line).strip() for line in lines]
+    return [part for command in commands if command for part in command.split(' && ')]
+
+
+def for_the_project(command):
+    """A command with names of the project in the place of a reader's own."""
+    words, config = [], None
+    for word in command.split():
+        if word == 'CONFIG':
+            kind = 'shapes-cls' if '--voc' in command else 'shapes'
+            word = f'configs/cbt/cbt-t_{kind}.py'
+        elif word == 'CHECKPOINT':
+            word = f'weights/{Path(config).stem}.pth'
+        if word.endswith('.py') and 'configs/' in word:
+            config = word
+        words.append(WORDS.get(word, word))
+    words += [SHORTER[word] for word in words if word in SHORTER][:1]
+    return ' '.join(words)
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_commands(page, project):
+    for command in commands(page):
+        if command in DONE or any(command.startswith(start) for start in LEFT_OUT):
+            continue
+        DONE.add(command)
+        if command.startswith('make'):
+            subprocess.run(['make', '-n', *command.split()[1:]], cwd=ROOT, check=True)
+        elif command.startswith('pip install'):
+            check_installation(command)
+        elif HAS_TORCH_EXPORT or 'torch-export' not in command:
+            run(for_the_project(command), project)
+
+
+def run(command, project):
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {
+        'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}', 'OMP_NUM_THREADS': '1',
+        'PORT': str(port), 'PYTHONPATH': '.'}
+    with open(project / 'output.log', 'w+') as log:
+        process = subprocess.Popen(['bash', '-c', command.format(port=port)], cwd=project,
+                                   stdout=log, stderr=subprocess.STDOUT, env=environment)
+        if 'explore.py' in command:
+            wait_for_page(process, port)
+            process.terminate()
+            process.wait()
+            return
+        process.wait()
+        log.seek(0)
+        assert process.returncode == 0, f'{command}\n{log.read()[-3000:]}'
+
+
+def wait_for_page(process, port):
+    while process.poll() is None:
+        with socket.socket() as client:
+            if client.connect_ex(('127.0.0.1', port)) == 0:
+                return
+        time.sleep(0.5)
+    raise AssertionError('the page is not served')
+
+
+def check_installation(command):
+    """Whether what is installed is what the Makefile installs, or an extra of the package."""
+    packages = shlex.split(command)[2:]
+    extras = re.findall(r'^(\w+) = \[', (ROOT / 'pyproject.toml').read_text(), re.MULTILINE)
+    named = re.search(r'\.\[(.*)\]', command)
+    if named:
+        assert set(named[1].split(',')) <= set(extras)
+    elif packages != ['pre-commit']:
+        recipe = subprocess.run(['make', '-nB', 'test-openmmlab'], cwd=ROOT, check=True,
+                                capture_output=True, text=True).stdout
+        assert any(set(packages) <= set(shlex.split(line)) for line in recipe.splitlines())
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+def test_python(page, project):
+    code = blocks(page, 'python')
+    if page.stem == 'your-project':
+        assert (ROOT / 'examples/downstream/water.py').read_text().endswith(code.pop(0))
+    if code:
+        script = '\n'.join([GIVEN.get(page.stem, ''), *code])
+        (project / 'page.py').write_text(script)
+        result = subprocess.run([sys.executable, '-W', 'ignore', 'page.py'], cwd=project,
+                                capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr[-3000:]
