@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import ROOT, commands
 from PIL import Image
 
-ROOT = Path(__file__).parents[1]
 CONFIGS = sorted(ROOT.glob('configs/**/*.py'))
 pytestmark = pytest.mark.e2e
 # Two iterations instead of 900.
@@ -98,15 +98,14 @@ def test_installing_it_changes_no_library(wheel):
 def test_downstream_project(python, project):
     where = python(project, '-c', 'import cbsa_mm; print(cbsa_mm.__file__)')
     assert str(ROOT) not in where
-    python(project, '-m', 'cbsa_mm', 'train', 'water.py', '--cfg-options', *SHORT)
-    checkpoint = 'work_dirs/water/iter_2.pth'
-    assert 'mIoU' in python(project, '-m', 'cbsa_mm', 'test', 'water.py', checkpoint)
-    python(project, '-m', 'cbsa_mm', 'predict', 'data/images/val/0.jpg', 'water.py',
-           checkpoint)
-    python(project, '-m', 'cbsa_mm', 'export', 'water.py', checkpoint)
+    for command in commands(ROOT / 'docs/your-project.md'):
+        command = command.replace('IMAGES', 'data/images/val').replace('iter_900', 'iter_2')
+        _, *words = command.split()
+        output = python(project, *words, *(['--cfg-options', *SHORT] if 'train' in words else []))
+        assert 'mIoU' in output or 'test' not in words
     assert (project / 'water.onnx').stat().st_size > 2**20
-    [labels] = project.glob('predictions/pred/*.png')
-    assert np.asarray(Image.open(labels)).max() <= 1
+    labels = list(project.glob('predictions/pred/*.png'))
+    assert len(labels) == 3 and all(np.asarray(Image.open(file)).max() <= 1 for file in labels)
 
 
 @pytest.mark.parametrize('library, base, data', [
