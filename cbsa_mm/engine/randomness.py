@@ -5,6 +5,7 @@ So a resumed training sees and drops what it would have, whatever its workers ha
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from inspect import signature
 from itertools import count, islice
 from typing import Any
 
@@ -152,12 +153,16 @@ class _Advanced:
 
 def _rewind(batches: BatchSampler, seed: int) -> BatchSampler:
     """The batches of indices from their start; mmengine 0.10.7 has begun to draw from it by now."""
+    if [*signature(type(batches)).parameters] != [*signature(BatchSampler).parameters]:
+        raise UserError(f'ExactResumeHook can\'t go back to the start of a '
+                        f'{type(batches).__name__}: leave batch_sampler out of train_dataloader, '
+                        'or the hook out of custom_hooks')
     sampler = batches.sampler
     if isinstance(sampler, InfiniteSampler):
         sampler = type(sampler)(sampler.dataset, sampler.shuffle, seed)
     else:
         sampler.seed = seed  # a resumed run's, unknown when the sampler was built
-    return BatchSampler(sampler, batches.batch_size, batches.drop_last)
+    return type(batches)(sampler, batches.batch_size, batches.drop_last)
 
 
 def _with_batches(loader: DataLoader, batches: SeededBatches) -> DataLoader:
