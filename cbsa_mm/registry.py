@@ -17,6 +17,7 @@ ROOT = {
         'cbsa_mm.backbones': ['AdaptedViT', 'CBT'],
         'cbsa_mm.backbones.attention': [
             'CBSA', 'MHSA', 'MSSA', 'TSSA', 'AdaptedMHSA', 'AgentAttention'],
+        'cbsa_mm.necks': ['SimpleFeaturePyramid'],
     },
     'DATASETS': {'cbsa_mm.datasets': ['ShapesDataset']},
     'TRANSFORMS': {'cbsa_mm.datasets': ['CheckClsLabels', 'CheckSegLabels']},

@@ -1,6 +1,13 @@
 """What to say when one of the OpenMMLab libraries is missing."""
 from importlib import import_module
 
+SETS = (
+    "one set of the OpenMMLab libraries: pip install 'cbsa-mm[onedl]' (current PyTorch) or "
+    "'cbsa-mm[openmmlab]' (the original distributions), not both")
+DETECTION = (
+    "it beside an mmcv with compiled ops, as docs/detection.md says: pip install "
+    "'cbsa-mm[openmmlab,detection]'")
+
 
 class MissingLibraryError(ImportError):
     """An OpenMMLab library that a part of cbsa_mm needs can't be imported."""
@@ -21,5 +28,4 @@ def require(library: str) -> None:
     except (ImportError, AssertionError) as error:
         raise MissingLibraryError(
             f'this part of cbsa_mm needs {library}, which can\'t be imported ({error}). Install '
-            "one set of the OpenMMLab libraries: pip install 'cbsa-mm[onedl]' (current PyTorch) "
-            "or 'cbsa-mm[openmmlab]' (the original distributions), not both") from error
+            + (DETECTION if library.startswith('mmdet') else SETS)) from error

@@ -75,7 +75,7 @@ import cbsa_mm.decode_heads
     assert "'cbsa-mm[openmmlab]'" in result.stderr
 
 
-@pytest.mark.parametrize('module', ['backbones', 'engine', 'datasets', 'decode_heads'])
+@pytest.mark.parametrize('module', ['backbones', 'necks', 'engine', 'datasets', 'decode_heads'])
 def test_without_mmengine_the_layers_work(module):
     result = run(f'''
 import cbsa_mm, torch
@@ -98,4 +98,8 @@ def test_tools_name_the_missing_library(run_tool, monkeypatch):
     config = Path(__file__).parents[1] / 'configs/cbt/cbt-t_in1k.py'
     monkeypatch.setitem(sys.modules, 'mmpretrain', None)
     with pytest.raises(SystemExit, match='error: this part of cbsa_mm needs mmpretrain'):
+        run_tool('train', config)
+    monkeypatch.setitem(sys.modules, 'mmdet', None)
+    config = Path(__file__).parents[1] / 'configs/detection/cbt-s_mask-rcnn_coco.py'
+    with pytest.raises(SystemExit, match='needs mmdet.models, .* beside an mmcv with compiled ops'):
         run_tool('train', config)

@@ -46,7 +46,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = load_config(args)
+    cfg = load_config(args, detection=True)
     init_default_scope(cfg.default_scope)
     console, surveys = Console(), {}
     for split in args.split or differing_splits(cfg):
@@ -145,7 +145,7 @@ def draw(surveys: dict[str, Survey]) -> Figure:
                                    surveys.items()):
         counts = [found.class_counts[i] for i in range(len(found.classes))]
         row[0].bar(range(len(counts)), counts)
-        row[0].set(title=split, xlabel='class', ylabel='pixels or images', yscale='log')
+        row[0].set(title=split, xlabel='class', ylabel='pixels, images or objects', yscale='log')
         if len(counts) <= 20:
             row[0].set_xticks(range(len(counts)), found.classes, rotation=90)
         if found.sizes:

@@ -1,5 +1,6 @@
-"""Evaluates a checkpoint of a segmentation or classification config."""
+"""Evaluates a checkpoint of a segmentation, classification or detection config."""
 import argparse
+import os
 
 from mmengine.config import Config
 
@@ -24,7 +25,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--tta', action='store_true', help='test-time augmentation of the config')
     parser.add_argument(
         '--out', help='save predictions: label maps into this folder (segmentation), or scores '
-        'into this .pkl file (classification)')
+        '(classification) or instances (detection) into this .pkl file')
     parser.add_argument('--show-dir', help='save pictures of the predictions into this folder')
     return parser.parse_args()
 
@@ -35,8 +36,10 @@ def set_output(cfg: Config, out: str) -> None:
         cfg.test_evaluator.update(output_dir=out, keep_results=True)
         return
     if not out.endswith('.pkl'):
-        raise UserError(f'--out must name a .pkl file for classification, got {out}')
-    cfg.test_evaluator = [cfg.test_evaluator, dict(type='DumpResults', out_file_path=out)]
+        task = 'detection' if cfg.default_scope == 'mmdet' else 'classification'
+        raise UserError(f'--out must name a .pkl file for {task}, got {out}')
+    dump = 'DumpDetResults' if cfg.default_scope == 'mmdet' else 'DumpResults'
+    cfg.test_evaluator = [cfg.test_evaluator, dict(type=dump, out_file_path=out)]
 
 
 def set_show_dir(cfg: Config, show_dir: str) -> None:
@@ -45,13 +48,15 @@ def set_show_dir(cfg: Config, show_dir: str) -> None:
     if cfg.default_scope == 'mmseg':
         hook.update(draw=True, interval=1)
         cfg.visualizer.save_dir = show_dir
+    elif cfg.default_scope == 'mmdet':  # which puts a relative folder below its logs
+        hook.update(draw=True, test_out_dir=os.path.abspath(show_dir))
     else:
         hook.update(enable=True, interval=1, out_dir=show_dir)
 
 
 def main() -> None:
     args = parse_args()
-    cfg = load_config(args)
+    cfg = load_config(args, detection=True)
     cfg.load_from = args.checkpoint
     if args.out:
         set_output(cfg, args.out)

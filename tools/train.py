@@ -1,4 +1,4 @@
-"""Trains a segmentation or classification config."""
+"""Trains a segmentation, classification or detection config."""
 import argparse
 import os
 
@@ -35,7 +35,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = load_config(args)
+    cfg = load_config(args, detection=True)
     if args.amp:
         use_amp(cfg, args.amp)
     if args.auto_scale_lr:

@@ -24,7 +24,7 @@ class Survey:
 
     Attributes:
         classes: Names of the classes.
-        class_counts: How many pixels there are of each class, or images, by its index.
+        class_counts: How many pixels there are of each class, or images, or objects, by its index.
         num_images: Number of images.
         faults: Messages that name the files, one for each fault.
         sizes: How many images there are of each (height, width).
@@ -52,7 +52,7 @@ def survey(dataset: Dataset, classes: list[str], num_workers: int = 0, title: st
     """Reads all files of a data set as training does, and goes on where one is faulty.
 
     Args:
-        dataset: What :func:`build_dataset` makes of a config of mmseg or mmpretrain.
+        dataset: What :func:`build_dataset` makes of a config of mmseg, mmpretrain or mmdet.
         classes: Names of the classes; labels must lie in 0..len(classes) - 1.
         num_workers: Processes that read; 0 to read in this one.
         title: What stands before the progress bar.
@@ -85,7 +85,7 @@ class _Images(Dataset):
         results, found = self.dataset.get_data_info(index), Survey(num_images=1)
         if 'img_path' in results:
             self._read_header(results['img_path'], found)
-        for step in [t for t in self.loading if t.key in results] + self.checks:
+        for step in [t for t in self.loading if results.get(t.key)] + self.checks:
             try:
                 results = step(results)
             except DataError as error:
@@ -93,7 +93,8 @@ class _Images(Dataset):
         if 'img' in results:
             found.sizes[results['img'].shape[:2]] = 1
         if not found.faults:
-            labels = np.ravel(results.get('gt_seg_map', results.get('gt_label', [])))
+            objects = [instance['bbox_label'] for instance in results.get('instances', [])]
+            labels = np.ravel(results.get('gt_seg_map', results.get('gt_label', objects)))
             values, counts = np.unique(labels[labels < len(self.classes)], return_counts=True)
             found.class_counts.update(dict(zip(values.tolist(), counts.tolist())))
         return found

@@ -18,6 +18,9 @@ from cbsa_mm.datasets import CheckSegLabels, dataset_parts
 from cbsa_mm.errors import UserError
 from cbsa_mm.layers.representatives import PooledRepresentatives
 
+# Where models have heads, by their keys in the config: segmenters, classifiers and detectors.
+HEADS = ('decode_head', 'head', 'bbox_head', 'roi_head.bbox_head', 'roi_head.mask_head')
+
 
 def check_data_folders(cfg: Config, loaders: tuple[str, ...]) -> None:
     """Checks that the folders which the data sets of a config name are there.
@@ -206,14 +209,13 @@ class ClassCountHook(Hook):
 
     def _check(self, runner: Runner, loader: DataLoader,
                evaluator: Evaluator | None = None) -> None:
-        model = _unwrap(runner.model)
-        key = 'decode_head' if hasattr(model, 'decode_head') else 'head'
-        num_classes = getattr(getattr(model, key, None), 'num_classes', None)
-        check_class_count(loader.dataset, key, num_classes)
-        for metric in evaluator.metrics if evaluator and num_classes else []:
-            if type(metric).__name__ == 'Accuracy' and max(metric.topk) > num_classes:
-                raise UserError(f'there is no top-{max(metric.topk)} accuracy of {num_classes} '
-                                'classes: set topk of val_evaluator and test_evaluator')
+        for key, head in (_heads(_unwrap(runner.model)) or {'head': None}).items():
+            num_classes = getattr(head, 'num_classes', None)
+            check_class_count(loader.dataset, key, num_classes)
+            for metric in evaluator.metrics if evaluator and num_classes else []:
+                if type(metric).__name__ == 'Accuracy' and max(metric.topk) > num_classes:
+                    raise UserError(f'there is no top-{max(metric.topk)} accuracy of {num_classes} '
+                                    'classes: set topk of val_evaluator and test_evaluator')
 
 
 def check_class_count(dataset: Dataset, key: str, num_classes: int | None) -> None:
@@ -221,7 +223,7 @@ def check_class_count(dataset: Dataset, key: str, num_classes: int | None) -> No
 
     Args:
         dataset: The data set.
-        key: What the model's head is called in the config, 'head' or 'decode_head'.
+        key: What the model's head is called in the config, such as 'head' or 'decode_head'.
         num_classes: The head's classes; None if it does not tell.
 
     Raises:
@@ -246,11 +248,11 @@ def check_model(model: nn.Module) -> None:
     """Checks that the sizes of a model's parts go together.
 
     Args:
-        model: A classifier or segmenter.
+        model: A classifier, segmenter or detector.
 
     Raises:
         UserError: If representatives are pooled to a larger grid than that of the tokens, or the
-            head is for another width than that of a CBT backbone.
+            neck or, without one, the head is for another width than that of a CBT backbone.
     """
     model = _unwrap(model)
     backbone = getattr(model, 'backbone', None)
@@ -261,12 +263,19 @@ def check_model(model: nn.Module) -> None:
                 f'model.{name.partition(".")[0]}: grid_size={module.grid_size} asks for a larger '
                 f"grid of representatives than that of the tokens, {grid[0]} x {grid[1]} at the "
                 f"backbone's img_size: set grid_size to at most {min(grid)}")
-    key = 'decode_head' if hasattr(model, 'decode_head') else 'head'
-    in_channels = getattr(getattr(model, key, None), 'in_channels', None)
-    if (isinstance(backbone, CBT) and isinstance(in_channels, int)
-            and in_channels != backbone.embed_dims and not getattr(model, 'neck', None)):
-        raise UserError(f'model.{key}.in_channels={in_channels}, but the features of the backbone '
-                        f'have {backbone.embed_dims} channels: set it to that')
+    neck = getattr(model, 'neck', None)
+    for key, part in ({'neck': neck} if neck else _heads(model)).items():
+        in_channels = getattr(part, 'in_channels', None)
+        if (isinstance(backbone, CBT) and isinstance(in_channels, int)
+                and in_channels != backbone.embed_dims):
+            raise UserError(f'model.{key}.in_channels={in_channels}, but the features of the '
+                            f'backbone have {backbone.embed_dims} channels: set it to that')
+
+
+def _heads(model: nn.Module) -> dict[str, nn.Module]:
+    """The heads of a model by their keys in the config."""
+    parts = dict(model.named_modules())
+    return {key: parts[key] for key in HEADS if key in parts}
 
 
 def _token_grid(backbone: nn.Module | None) -> tuple[int, int] | None:

@@ -18,7 +18,8 @@ from cbsa_mm.require import MissingLibraryError
 
 # What they raise on purpose, while they build what a config says.
 DELIBERATE = dict.fromkeys(
-    ('mmengine', 'mmcv', 'mmseg', 'mmpretrain'), AssertionError | RuntimeError | ValueError)
+    ('mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'mmdet'),
+    AssertionError | RuntimeError | ValueError)
 DELIBERATE['torch'] = AssertionError | ValueError
 
 # What PyTorch says, in part, and what it means to a user.

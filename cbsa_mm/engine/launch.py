@@ -49,7 +49,7 @@ def add_trust_argument(parser: ArgumentParser) -> None:
         'code that is in them')
 
 
-def load_config(args: Namespace) -> Config:
+def load_config(args: Namespace, detection: bool = False) -> Config:
     """Reads ``args.config`` with ``args.cfg_options``, and sets ``work_dir`` and ``launcher``.
 
     From here on, mmengine reads checkpoints as data, unless ``args.trust_checkpoint`` is set.
@@ -57,9 +57,11 @@ def load_config(args: Namespace) -> Config:
     Args:
         args: What :func:`add_config_arguments`, :func:`add_runner_arguments` and
             :func:`add_trust_argument` parsed.
+        detection: Whether the tool takes detectors, too.
 
     Raises:
-        UserError: If there is no such file, or it or an option can't be read.
+        UserError: If there is no such file, it or an option can't be read, or the tool does not
+            take such a model.
         MissingLibraryError: If the library that the config is for can't be imported.
     """
     use_safe_loading(getattr(args, 'trust_checkpoint', False))
@@ -70,7 +72,12 @@ def load_config(args: Namespace) -> Config:
     _check_options(args.cfg_options, cfg)
     with _reading('--cfg-options'):
         cfg.merge_from_dict(args.cfg_options)
-    require(cfg.get('default_scope', 'mmengine'))
+    scope = cfg.get('default_scope', 'mmengine')
+    if scope == 'mmdet' and not detection:
+        raise UserError(f'{osp.basename(sys.argv[0])} takes classifiers and segmenters, but '
+                        f"{args.config} is a detector's config (default_scope = 'mmdet'). For "
+                        'these there are train.py, test.py and check_data.py')
+    require('mmdet.models' if scope == 'mmdet' else scope)  # mmdet alone imports without ops
     name = osp.splitext(osp.basename(args.config))[0]
     cfg.work_dir = getattr(args, 'work_dir', None) or cfg.get('work_dir') or f'work_dirs/{name}'
     cfg.launcher = getattr(args, 'launcher', 'none')

@@ -4,8 +4,8 @@ So a resumed training sees and drops what it would have, whatever its workers ha
 """
 import random
 from collections.abc import Iterator
-from copy import copy
 from dataclasses import dataclass
+from inspect import signature
 from itertools import count, islice
 from typing import Any
 
@@ -135,14 +135,17 @@ class ExactResumeHook(Hook):
 
 
 def _rewind(batches: BatchSampler, seed: int) -> BatchSampler:
-    """The batches of indices from their start, as an older mmengine has begun to draw from them."""
-    batches = copy(batches)
+    """The batches of indices from their start; an older mmengine has begun to draw from it."""
+    if [*signature(type(batches)).parameters] != [*signature(BatchSampler).parameters]:
+        raise UserError(f'ExactResumeHook can\'t go back to the start of a '
+                        f'{type(batches).__name__}: leave batch_sampler out of train_dataloader, '
+                        'or the hook out of custom_hooks')
     sampler = batches.sampler
     if isinstance(sampler, InfiniteSampler):
-        batches.sampler = type(sampler)(sampler.dataset, sampler.shuffle, seed)
+        sampler = type(sampler)(sampler.dataset, sampler.shuffle, seed)
     else:
         sampler.seed = seed  # a resumed run's, unknown when the sampler was built
-    return batches
+    return type(batches)(sampler, batches.batch_size, batches.drop_last)
 
 
 def _with_batches(loader: DataLoader, batches: SeededBatches) -> DataLoader:

@@ -105,6 +105,13 @@ def test_options_that_the_config_lacks():
         load_config(args)
 
 
+def test_detectors_are_for_few_tools():
+    args = Namespace(config=CONFIGS / 'detection/cbt-s_mask-rcnn_coco.py', cfg_options={})
+    with pytest.raises(UserError, match="takes classifiers and segmenters, but .*is a detector's "
+                       r'config .* train.py, test.py and check_data.py'):
+        load_config(args)
+
+
 @pytest.mark.parametrize('error, message', [
     (OSError(errno.ENOSPC, 'No space left on device'), "can't write the logs: No space left on"),
     (RuntimeError('gloo: Connection closed by peer [::1]:1'), 'another process of this run has'),

@@ -85,3 +85,13 @@ def test_processes_must_be_at_the_same_iteration(tmp_path, monkeypatch):
     with pytest.raises(UserError, match='process 0 is at iteration 0, process 0 at 3: all of them '
                        'must see the same work dir'):
         small_runner(tmp_path, [1], [ExactResumeHook()]).train()
+
+
+def test_batches_that_can_not_be_rewound():
+    class Pairs(BatchSampler):
+
+        def __init__(self, sampler):
+            super().__init__(sampler, 2, False)
+
+    with pytest.raises(UserError, match="can't go back to the start of a Pairs: leave batch_sampl"):
+        randomness._rewind(Pairs(DefaultSampler(Draws())), 0)

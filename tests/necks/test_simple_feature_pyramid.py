@@ -1,0 +1,132 @@
+from itertools import pairwise
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.registry import MODELS
+from torch import nn
+
+import cbsa_mm  # noqa: F401
+from cbsa_mm.backbones import CBT
+from cbsa_mm.errors import UserError
+from cbsa_mm.necks import SimpleFeaturePyramid
+
+
+def ceil_div(a, b):
+    return -(-a // b)
+
+
+def randomized(**kwargs):
+    """A neck in float64 whose norms differ from the identity."""
+    torch.manual_seed(0)
+    neck = SimpleFeaturePyramid(16, 8, **kwargs).double()
+    for parameter in neck.parameters():
+        nn.init.normal_(parameter, std=0.5)
+    return neck
+
+
+def normalized(x, weight, bias):
+    """LayerNorm over the channels of (B, C, H, W), by its formula."""
+    centred = x - x.mean(1, keepdim=True)
+    scaled = centred / (centred.square().mean(1, keepdim=True) + 1e-6).sqrt()
+    return scaled * weight[:, None, None] + bias[:, None, None]
+
+
+def doubled(x, weight, bias):
+    """A 2x2 transposed convolution with stride 2: each place becomes four, which do not overlap."""
+    patches = torch.einsum('bihw,ioyx->bohywx', x, weight)
+    return patches.flatten(4).flatten(2, 3) + bias[:, None, None]
+
+
+def plain(x, weights):
+    """Levels 4, 2, 1, 0.5 and two more, from the text of the paper and a neck's parameters."""
+    weights = iter(weights)
+
+    def take(count):
+        return [next(weights) for _ in range(count)]
+
+    def level(x):
+        x = normalized(torch.einsum('bihw,oi->bohw', x, take(1)[0][:, :, 0, 0]), *take(2))
+        return normalized(F.conv2d(x, take(1)[0], padding=1), *take(2))
+
+    four_times = doubled(F.gelu(normalized(doubled(x, *take(2)), *take(2))), *take(2))
+    outs = [level(four_times)]
+    outs.append(level(doubled(x, *take(2))))
+    outs.append(level(x))
+    outs.append(level(x.unflatten(2, (-1, 2)).amax(3).unflatten(3, (-1, 2)).amax(4)))
+    outs.append(outs[-1][:, :, ::2, ::2])
+    outs.append(outs[-1][:, :, ::2, ::2])
+    assert not list(weights)
+    return outs
+
+
+def test_equals_the_plain_form():
+    neck = randomized(num_outs=6)
+    x = torch.randn(2, 16, 4, 6, dtype=torch.float64, requires_grad=True)
+    weights = list(neck.parameters())
+    given, expected = neck((torch.zeros(1), x)), plain(x, weights)
+    grads = [torch.randn_like(out) for out in expected]
+    torch.testing.assert_close(list(given), expected)
+    torch.testing.assert_close(torch.autograd.grad(given, [x, *weights], grads),
+                               torch.autograd.grad(expected, [x, *weights], grads))
+
+
+@pytest.mark.parametrize('height, width', [(2, 2), (4, 6), (1, 1), (3, 8), (7, 5), (1, 9)])
+def test_sizes_of_levels(height, width):
+    outs = SimpleFeaturePyramid(16, 8, num_outs=6)([torch.randn(2, 16, height, width)])
+    assert [tuple(out.shape) for out in outs] == [(2, 8, scale(height), scale(width)) for scale in (
+        lambda n: 4 * n, lambda n: 2 * n, lambda n: n, lambda n: ceil_div(n, 2),
+        lambda n: ceil_div(n, 4), lambda n: ceil_div(n, 8))]
+
+
+@pytest.mark.parametrize('height, width', [(32, 64), (96, 32), (50, 70)])
+def test_levels_fit_padded_images(height, width):
+    """Images padded to multiples of 32, as mmdet pads them, give exactly the strides' grids."""
+    height, width = (32 * ceil_div(side, 32) for side in (height, width))
+    backbone = CBT(dict(embed_dims=16, num_layers=1, num_heads=2), img_size=64, out_type='featmap',
+                   attn_cfg=dict(type='CBSA', grid_size=2), grid_offset=1).eval()
+    outs = SimpleFeaturePyramid(16, 8, num_outs=5)(backbone(torch.randn(1, 3, height, width)))
+    assert [tuple(out.shape[2:]) for out in outs] == [
+        (ceil_div(height, stride), ceil_div(width, stride)) for stride in (4, 8, 16, 32, 64)]
+    assert all(height % s == width % s == 0 for s in (4, 8, 16, 32))
+
+
+@pytest.mark.parametrize('scales, shapes', [
+    ([1], [6]), ([0.25], [2]), ((8, 1, 0.125), [48, 6, 1]), ((2, 1), [12, 6])])
+def test_other_scales(scales, shapes):
+    outs = SimpleFeaturePyramid(16, 8, scales)([torch.randn(1, 16, 6, 6)])
+    assert [out.shape[-1] for out in outs] == shapes
+
+
+@pytest.mark.parametrize('dtype', [torch.float64, torch.bfloat16])
+def test_dtype(dtype):
+    outs = SimpleFeaturePyramid(16, 8).to(dtype)([torch.randn(1, 16, 2, 4, dtype=dtype)])
+    assert all(out.dtype == dtype and out.isfinite().all() for out in outs)
+
+
+def test_built_from_the_registry():
+    neck = MODELS.build(dict(type='SimpleFeaturePyramid', in_channels=16, out_channels=8))
+    assert type(neck) is SimpleFeaturePyramid
+    neck.init_weights()
+    channels = [sum(p.numel() for p in level.parameters()) for level in neck.levels]
+    assert all(a > b for a, b in pairwise(channels[:3])) and channels[2] == channels[3]
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (dict(scales=()), 'scales must be powers of two'),
+    (dict(scales=(4, 3)), r'scales must be powers of two such as 4, 2, 1 and 0.5, got \(4, 3\)'),
+    (dict(scales=(1, 0)), 'scales must be powers of two'),
+    (dict(scales=(1, 2)), r'scales must be in descending order, got \(1, 2\)'),
+    (dict(scales=(2, 2)), 'scales must be in descending order'),
+    (dict(in_channels=18), 'in_channels=18 must be a multiple of the largest of scales'),
+    (dict(num_outs=3), 'num_outs must be at least 4, the number of scales, got 3'),
+])
+def test_refuses_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        SimpleFeaturePyramid(**dict(dict(in_channels=16), **arguments))
+
+
+@pytest.mark.parametrize('shape', [(2, 8, 4, 4), (2, 5, 16)])
+def test_refuses_other_inputs(shape):
+    with pytest.raises(UserError, match=r'of shape \(B, 16, H, W\), got \(2, '):
+        SimpleFeaturePyramid(16)([torch.zeros(shape)])
