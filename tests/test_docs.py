@@ -32,6 +32,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.skipif(
 LEFT_OUT = {
     'wget': 'fetches from the net; the file is made up instead',
     'pre-commit': 'changes the hooks of the checkout',
+    'configs/detection': 'needs mmdet; tests/test_detection.py runs the same tools',
     ' --amp': 'needs a GPU',
     'python -m cbsa_mm': 'run by tests/test_package.py, from the wheel',
 }
