@@ -70,6 +70,7 @@ def test_paths_of_configs():
 
 
 @pytest.mark.e2e
+@pytest.mark.both
 def test_mmseg_inferencer(run):
     assert 'PREDICTED (128, 128)' in run('''
 import cbsa_mm
@@ -80,6 +81,7 @@ print('PREDICTED', inferencer('image.png')['predictions'].shape)
 
 
 @pytest.mark.e2e
+@pytest.mark.both
 def test_init_model(run):
     assert 'cbsa_mm.backbones.cbt.CBT' in run('''
 import cbsa_mm
@@ -91,6 +93,7 @@ inference_model(model, 'image.png')
 
 
 @pytest.mark.e2e
+@pytest.mark.both
 @pytest.mark.parametrize('imports', ['import cbsa_mm, mmpretrain', 'import mmpretrain, cbsa_mm'])
 def test_mmpretrain(run, imports):
     output = run(imports + '''
@@ -106,6 +109,7 @@ print('LABEL', inferencer('image.png')[0]['pred_label'] in range(5))
 
 
 @pytest.mark.e2e
+@pytest.mark.both
 def test_scope_passes_on(run):
     """What an inherited config is marked with finds what the scope around it finds."""
     assert 'mmpretrain.models.backbones.vision_transformer mmseg.models.backbones.vit' in run('''

@@ -121,6 +121,7 @@ def one_thread():
 
 
 @pytest.mark.e2e
+@pytest.mark.both
 @each_experiment
 def test_trains(path, tmp_path, monkeypatch, one_thread):
     cfg, head = load(path)

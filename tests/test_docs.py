@@ -22,6 +22,7 @@ from pages import PAGES, ROOT, blocks, commands
 from PIL import Image
 from safetensors.torch import save_file
 
+from cbsa_mm.checkpoints import convert
 from cbsa_mm.compat import HAS_TORCH_EXPORT
 from cbsa_mm.datasets.shapes import render
 from cbsa_mm.engine.model import build_model
@@ -141,11 +142,9 @@ def write_weights(project):
     np.savez(project / 'vit-s.npz', **{
         name: tensor.numpy() for name, tensor in
         released_models.make_augreg(384, 12, 6, 577).items()})
-    for tool, *arguments in (
-            ('convert_checkpoint', 'model.safetensors', 'vit-s.pth'),
-            ('convert_checkpoint', 'cbt_small.pth.tar', 'cbt-s.pth'),
-            ('convert_checkpoint', 'cbt_small_ade20k/checkpoint.pth', 'cbt-s_ade20k.pth')):
-        subprocess.run([sys.executable, f'tools/{tool}.py', *arguments], cwd=project, check=True)
+    for name, released in (('vit-s', vit), ('cbt-s', classifier), ('cbt-s_ade20k', segmenter)):
+        converted = convert(released, 'mmseg' if name == 'vit-s' else None)
+        torch.save(dict(state_dict=converted.state_dict), project / f'{name}.pth')
 
 
 def write_data(project):
@@ -225,8 +224,8 @@ def run(command, project):
         free.bind(('127.0.0.1', 0))
         port = free.getsockname()[1]
     environment = os.environ | {
-        'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}', 'OMP_NUM_THREADS': '1',
-        'PORT': str(port), 'CUDA_VISIBLE_DEVICES': ''}
+        'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}', 'PORT': str(port),
+        'CUDA_VISIBLE_DEVICES': ''}
     with open(project / 'output.log', 'w+') as log:
         process = subprocess.Popen(['bash', '-c', command], cwd=project,
                                    stdout=log, stderr=subprocess.STDOUT, env=environment)

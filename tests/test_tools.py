@@ -17,7 +17,7 @@ from cbsa_mm.datasets.shapes import render
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / 'configs/cbt'
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.both]
 
 SHAPES = [
     'model.backbone.arch.embed_dims=16', 'model.backbone.arch.num_layers=2',
