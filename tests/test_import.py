@@ -99,7 +99,7 @@ def test_tools_name_the_missing_library(run_tool, monkeypatch):
     monkeypatch.setitem(sys.modules, 'mmpretrain', None)
     with pytest.raises(SystemExit, match='error: this part of cbsa_mm needs mmpretrain'):
         run_tool('train', config)
-    monkeypatch.setitem(sys.modules, 'mmdet', None)
+    monkeypatch.setitem(sys.modules, 'mmdet.models', None)
     config = Path(__file__).parents[1] / 'configs/detection/cbt-s_mask-rcnn_coco.py'
     with pytest.raises(SystemExit, match='needs mmdet.models, .* beside an mmcv with compiled ops'):
         run_tool('train', config)

@@ -1,5 +1,6 @@
 """What happens when losses or gradients stop being finite."""
 import math
+from functools import wraps
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -31,9 +32,20 @@ class NonFiniteGuardHook(Hook):
         """Watches the optimizer's steps, unless a loss scaler does."""
         scaler = getattr(runner.optim_wrapper, 'loss_scaler', None)
         if scaler is None or not scaler.is_enabled():
-            runner.optim_wrapper.optimizer.register_step_pre_hook(self._check_gradients)
+            self._guard(runner.optim_wrapper.optimizer)
 
-    def _check_gradients(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
+    def _guard(self, optimizer: Optimizer) -> None:
+        # Not by a hook of the optimizer: PyTorch 2.1 calls none once anything has been compiled.
+        step = optimizer.step
+
+        @wraps(step)
+        def guarded_step(*args, **kwargs) -> Any:
+            self._check_gradients(optimizer)
+            return step(*args, **kwargs)
+
+        optimizer.step = guarded_step
+
+    def _check_gradients(self, optimizer: Optimizer) -> None:
         parameters = [p for group in optimizer.param_groups for p in group['params']]
         # The limit is infinite: nothing is clipped, the norm is what counts.
         self.left_out = not math.isfinite(clip_grad_norm_(parameters, math.inf))

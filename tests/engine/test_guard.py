@@ -28,6 +28,11 @@ def test_a_bad_step_changes_nothing(tmp_path):
     assert torch.equal(first, second)
 
 
+def test_a_bad_step_changes_nothing_after_a_compilation(tmp_path):
+    torch.compile(lambda x: x + 1, backend='eager')(torch.ones(1))
+    assert train(tmp_path, [1, math.nan, 1]).model.weight.isfinite()
+
+
 def test_bad_steps_in_a_row_stop_the_run(tmp_path):
     with pytest.raises(UserError, match='not finite 3 times in a row: iteration 4 .loss nan, '
                        r'gradients not finite. on 3.png; iteration 5 .loss inf.* on 4.png; '
