@@ -129,7 +129,7 @@ def write_weights(project):
         cfg = Config.fromfile(project / f'configs/cbt/{name}.py')
         torch.manual_seed(0)
         torch.save(dict(state_dict=build_model(cfg).state_dict()), weights / f'{name}.pth')
-    trained = project / 'work_dirs/cbt-s_ade20k/iter_160000.pth'
+    trained = project / 'work_dirs/cbt-s_ade20k/iter_161728.pth'
     trained.parent.mkdir(parents=True)
     trained.symlink_to(weights / 'cbt-s_ade20k.pth')
     classifier = released_models.make_classifier(384, 12, 6)
