@@ -51,7 +51,8 @@ SMALL = {
     'cbt/*_shapes-cls': FEW | {
         'train_cfg.max_epochs': 1, 'train_dataloader.dataset.num_images': 50},
     'cbt/cbt-s_ade20k': {
-        'model.backbone.init_cfg.checkpoint': 'vit-s.pth', 'model.data_preprocessor.size': (64, 64), 'model.decode_head.attn_cfg.type': 'CBSA',
+        'model.backbone.init_cfg.checkpoint': 'vit-s.pth',
+        'model.data_preprocessor.size': (64, 64), 'model.decode_head.attn_cfg.type': 'CBSA',
         'model.decode_head.attn_cfg.grid_size': 4, 'model.test_cfg.crop_size': (64, 64),
         'model.test_cfg.stride': (48, 48), 'train_dataloader.dataset.pipeline.3.scale': (256, 64),
         'train_dataloader.dataset.pipeline.4.crop_size': (64, 64),
@@ -147,7 +148,7 @@ def write_weights(project):
         released_models.make_augreg(384, 12, 6, 577).items()})
     for name, released in (('vit-s', vit), ('cbt-s', classifier), ('cbt-s_ade20k', segmenter)):
         converted = convert(released, 'mmseg' if name == 'vit-s' else None)
-        torch.save(dict(state_dict=converted.state_dict), project / f'{name}.pth')
+        torch.save(dict(state_dict=converted.state_dict, meta={}), project / f'{name}.pth')
     trained = project / 'work_dirs/cbt-s_in1k/epoch_150.pth'
     trained.parent.mkdir()
     os.link(project / 'cbt-s.pth', trained)
