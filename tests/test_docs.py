@@ -104,7 +104,7 @@ DONE = set()  # commands that several pages have are run once
 def project(tmp_path_factory):
     """A folder like a checkout, with small configs, random weights and made-up data."""
     project = tmp_path_factory.mktemp('project')
-    for name in ('tools', 'examples', 'tests'):
+    for name in ('tools', 'examples', 'benchmarks', 'tests'):
         (project / name).symlink_to(ROOT / name)
     (project / 'configs').mkdir()
     for folder in (ROOT / 'configs').iterdir():
