@@ -219,8 +219,9 @@ def test_pretrained_vit(name, library, run_tool, tmp_path):
     save_vit(tmp_path / name, weights)
     run_tool('convert_checkpoint', name, 'encoder.pth', '--to', library, '--config', 'vit.py')
     cfg = Config.fromfile('vit.py')
-    cfg.model.backbone.update(img_size=(128, 128), norm_cfg=dict(type='LN', eps=1e-5))
-    cfg.model.backbone.update({} if library == 'mmseg' else dict(out_type='featmap'))
+    cfg.model.backbone.update(img_size=(128, 128), out_type='featmap')
+    if library == 'mmpretrain':
+        cfg.model.backbone.norm_cfg = dict(type='LN', eps=1e-5)
     init_default_scope(library)
     backbone = MODELS.build(cfg.model.backbone)
     backbone.init_weights()  # loads the weights that the config names
@@ -244,6 +245,7 @@ def test_init_cfg_fills_the_backbone(run_tool, tmp_path):
     backbone = MODELS.build(cfg.model.backbone)
     backbone.init_weights()
     given = torch.load('encoder.pth', weights_only=True)['state_dict']
+    given = {backbone.own_name(name): tensor for name, tensor in given.items()}
     assert set(given) == set(backbone.state_dict())
     assert all(torch.equal(tensor, given[name]) for name, tensor in backbone.state_dict().items()
                if name != 'pos_embed')

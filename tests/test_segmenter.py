@@ -6,11 +6,14 @@ import released
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.registry import init_default_scope
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
+from mmengine.structures import PixelData
 from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
 
 import cbsa_mm  # noqa: F401
-from cbsa_mm.checkpoints import CBT_DECODER, MMSEG_VIT
+from cbsa_mm.checkpoints import CBT_SEGMENTER
 
 ROOT = Path(__file__).parents[1]
 IMAGE = ROOT / 'data/ade/ADEChallengeData2016/images/validation/ADE_val_00000001.jpg'
@@ -20,29 +23,34 @@ def relative_error(ours, theirs):
     return ((ours - theirs).norm() / theirs.norm()).item()
 
 
+def resize(cfg, img_size, **arch):
+    cfg.model.backbone.update(arch=arch, img_size=(img_size, img_size), init_cfg=None)
+    cfg.model.decode_head.in_channels = arch['embed_dims']
+    init_default_scope('mmseg')
+    return cfg
+
+
+def load(model, weights):
+    """Fills a model with the released segmenter's weights."""
+    names = {name: CBT_SEGMENTER.rename(name, 'released') for name in weights}
+    model.load_state_dict({ours: weights[name] for name, ours in names.items() if ours})
+
+
 @pytest.fixture
 def cfg():
     """The shipped config at the golden files' sizes."""
     cfg = Config.fromfile(ROOT / 'configs/cbt/cbt-t_ade20k.py')
     cfg.merge_from_dict({
-        'model.backbone': dict(img_size=(256, 256), embed_dims=32, num_layers=2, num_heads=2),
-        'model.backbone.init_cfg': None,
-        'model.decode_head.in_channels': 32,
         'model.test_cfg': dict(crop_size=(256, 256), stride=(224, 224)),
+        'test_pipeline.1.scale': (1024, 256),
     })
-    cfg.test_pipeline[1].scale = (1024, 256)
-    init_default_scope('mmseg')
-    return cfg
+    return resize(cfg, 256, embed_dims=32, num_layers=2, num_heads=2)
 
 
 @pytest.fixture
 def model(cfg):
-    golden = released.read('cbt_segmenter')
-    encoder = released.rename(released.pick(golden, 'weight.encoder.'), MMSEG_VIT)
-    decoder = released.rename(released.pick(golden, 'weight.decoder.'), CBT_DECODER)
     model = MODELS.build(cfg.model).eval()
-    model.backbone.load_state_dict(encoder)
-    model.decode_head.load_state_dict(decoder)
+    load(model, released.pick(released.read('cbt_segmenter'), 'weight.'))
     return model
 
 
@@ -55,6 +63,32 @@ def test_parity_with_the_released_segmenter(model):
     meta = dict(img_shape=(256, 256))
     logits = model.encode_decode(golden['input.image'], [meta])
     assert relative_error(logits[..., ::8, ::8], golden['output.logits']) < 1e-5
+
+
+def test_training_steps_of_the_released_segmenter():
+    golden = released.read('segmenter_training')
+    cfg = resize(Config.fromfile(ROOT / 'configs/cbt/cbt-t_ade20k.py'), 160,
+                 embed_dims=48, num_layers=3, num_heads=3)
+    cfg.model.backbone.drop_path_rate = 0.5
+    cfg.model.data_preprocessor.update(size=(160, 160), bgr_to_rgb=False)
+    model = MODELS.build(cfg.model).train()
+    start, end = (released.pick(golden, prefix) for prefix in ('weight.', 'output.weight.'))
+    load(model, start)
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    steps = len(golden['output.losses'])
+    scheduler = PARAM_SCHEDULERS.build(cfg.param_scheduler | dict(optimizer=wrapper, end=steps + 1))
+    losses = []
+    for step, (images, labels) in enumerate(zip(golden['input.images'], golden['input.labels'])):
+        samples = [SegDataSample(gt_sem_seg=PixelData(data=label[None].long())) for label in labels]
+        torch.manual_seed(1000 + step)
+        losses.append(model.train_step(dict(inputs=[*images], data_samples=samples), wrapper))
+        scheduler.step()
+    losses = torch.tensor([loss['decode.loss_ce'].item() for loss in losses]).double()
+    torch.testing.assert_close(losses, golden['output.losses'], rtol=1e-5, atol=0)
+    trained = {CBT_SEGMENTER.rename(k, 'ours'): v for k, v in model.state_dict().items()}
+    moved = sum((end[k] - start[k]).square().sum() for k in trained).sqrt()
+    apart = sum((end[k] - v).square().sum() for k, v in trained.items()).sqrt()
+    assert apart < 1e-4 * moved, (apart, moved)
 
 
 @torch.no_grad()
