@@ -9,6 +9,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
 from mmengine.structures import PixelData
+from mmseg.models import SegTTAModel
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
@@ -102,6 +103,24 @@ def test_label_map_of_an_ade20k_image(cfg, model):
     labels = sample.pred_sem_seg.data[0]
     assert clear.float().mean() > 0.5
     assert torch.equal(labels[clear].byte(), golden['labels.single_scale'][clear])
+
+
+@torch.no_grad()
+def test_multi_scale_label_map_of_an_ade20k_image(cfg, model):
+    if not IMAGE.exists():
+        pytest.skip(f'ADE20K may not be shipped: {IMAGE.relative_to(ROOT)} is not there')
+    golden = released.read('cbt_segmenter_ade1')
+    load, tta = cfg.tta_pipeline
+    resizes, flips, *_, pack = tta.transforms
+    for resize, ratio in zip(resizes, cfg.tta_ratios):
+        resize.scale = (int(1024 * ratio), int(256 * ratio))
+    pipeline = Compose([load, dict(type='TestTimeAug', transforms=[resizes, flips, pack])])
+    tta_model = SegTTAModel(model)
+    [sample] = tta_model.test_step(pseudo_collate([pipeline(dict(img_path=str(IMAGE)))]))
+    labels = sample.pred_sem_seg.data[0]
+    clear = golden['margin.multi_scale_flip'] > 1e-3
+    assert clear.float().mean() > 0.5
+    assert torch.equal(labels[clear].byte(), golden['labels.multi_scale_flip'][clear])
 
 
 @torch.no_grad()
