@@ -14,7 +14,7 @@ MIM = Path(__file__).parent / '.mim'  # where OpenMMLab looks for configs and th
 # Where the classes are, by registry: in the root registries, which all libraries search,
 ROOT = {
     'MODELS': {
-        'cbsa_mm.backbones': ['AdaptedViT', 'CBT'],
+        'cbsa_mm.backbones': ['AdaptedViT', 'CBT', 'PlainViT'],
         'cbsa_mm.backbones.attention': [
             'CBSA', 'MHSA', 'MSSA', 'TSSA', 'AdaptedMHSA', 'AgentAttention'],
         'cbsa_mm.necks': ['SimpleFeaturePyramid'],
@@ -30,7 +30,8 @@ ROOT = {
 # and in mmseg's, as they derive from its classes.
 MMSEG = {
     'MODELS': {'cbsa_mm.decode_heads': [
-        'CBTMaskTransformerHead', 'DEPICTCAHead', 'DEPICTSAHead']},
+        'CBTMaskTransformerHead', 'DEPICTCAHead', 'DEPICTSAHead'],
+        'cbsa_mm.segmentors': ['SlidingEncoderDecoder']},
     'DATASETS': {'cbsa_mm.datasets': ['CamVidDataset']},
 }
 

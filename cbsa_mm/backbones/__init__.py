@@ -3,8 +3,8 @@ from cbsa_mm.require import require
 
 require('mmengine')
 
-from .adapted_vit import AdaptedViT
 from .attention import build_attention
 from .cbt import CBT
+from .vit import AdaptedViT, PlainViT
 
-__all__ = ['CBT', 'AdaptedViT', 'build_attention']
+__all__ = ['CBT', 'AdaptedViT', 'PlainViT', 'build_attention']

@@ -44,7 +44,7 @@ class CBT(BaseModule):
         out_type: 'cls_token' (B, d) for classification, 'featmap' (B, d, H, W) for dense
             prediction, 'raw' (B, 1 + H * W, d) for all tokens, the class token first.
         final_norm: Whether the last layer's output passes a LayerNorm.
-        drop_path_rate: Stochastic depth of the attention, growing linearly to this rate.
+        drop_path_rate: Stochastic depth of the residual branches, growing linearly to this rate.
         frozen_stages: -1 to train all; 0 to freeze stem, class token and position embeddings; n to
             freeze the first n layers as well (and the final norm when these are all layers).
         with_cp: Whether to recompute the layers in the backward pass, which saves memory.
@@ -57,6 +57,7 @@ class CBT(BaseModule):
 
     num_extra_tokens = 1
     norm_eps = 1e-5
+    interpolate_mode = 'bicubic'
 
     def __init__(self,
                  arch: str | dict = 'small',
@@ -133,13 +134,14 @@ class CBT(BaseModule):
             UserError: If the images have another number of channels.
         """
         if image.ndim != 4 or image.shape[1] != self.in_channels:
-            raise UserError(f'CBT with in_channels={self.in_channels} takes images of shape '
-                             f'(B, {self.in_channels}, H, W), got {tuple(image.shape)}')
+            raise UserError(f'{type(self).__name__} with in_channels={self.in_channels} takes '
+                            f'images of shape (B, {self.in_channels}, H, W), got '
+                            f'{tuple(image.shape)}')
         x = self.stem(image)
         grid = tuple(x.shape[2:])
         x = x.flatten(2).transpose(1, 2)                                          # (B, H*W, d)
         x = torch.cat([self.cls_token.expand(x.shape[0], -1, -1), x], dim=1)      # (B, 1+H*W, d)
-        x = x + resize_pos_embed(self.pos_embed, self.grid, grid, self.num_extra_tokens)
+        x = x + self._resize_pos_embed(self.pos_embed, self.grid, grid)
         outs = []
         for i, layer in enumerate(self.layers):
             x = layer(x, grid, self.grid_offset)
@@ -239,13 +241,18 @@ class CBT(BaseModule):
         num_patches, embed_dims = pos_embed.shape[1] - self.num_extra_tokens, pos_embed.shape[2]
         if embed_dims != self.embed_dims:
             raise UserError(f'the checkpoint is of another arch: its embed_dims is {embed_dims}, '
-                             f"this CBT's {self.embed_dims}")
+                             f"this {type(self).__name__}'s {self.embed_dims}")
         side = round(max(num_patches, 0)**0.5)
         if not side or side**2 != num_patches:
             raise UserError(f"can't tell the grid of the {num_patches} position embeddings in the "
-                            'checkpoint, as it is not square; build CBT with the img_size that '
-                            'they were trained for')
-        return resize_pos_embed(pos_embed, (side, side), self.grid, self.num_extra_tokens)
+                            f'checkpoint, as it is not square; build {type(self).__name__} with '
+                            'the img_size that they were trained for')
+        return self._resize_pos_embed(pos_embed, (side, side), self.grid)
+
+    def _resize_pos_embed(self, pos_embed: Tensor, source: tuple[int, int],
+                          target: tuple[int, int]) -> Tensor:
+        return resize_pos_embed(
+            pos_embed, source, target, self.num_extra_tokens, self.interpolate_mode)
 
 
 def resolve_arch(arch: str | dict) -> dict:

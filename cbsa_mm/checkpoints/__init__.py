@@ -3,7 +3,6 @@ from .describe import describe
 from .families import Converted, Family, convert, identify, restore
 from .read import find_state_dict, read_checkpoint
 from .tables import (
-    ADAPTED_VIT,
     CBT_CLASSIFIER,
     CBT_DECODER,
     CBT_SEGMENTER,
@@ -13,6 +12,7 @@ from .tables import (
     DEPICT_SA_DECODER,
     MMPRETRAIN_VIT,
     MMSEG_VIT,
+    PLAIN_VIT,
     TOST_STYLE_CLASSIFIER,
     Table,
 )
@@ -20,9 +20,9 @@ from .variant import check_variant, read_variant
 from .write import write_checkpoint, write_whole
 
 __all__ = [
-    'ADAPTED_VIT', 'CBT_CLASSIFIER', 'CBT_DECODER', 'CBT_SEGMENTER', 'CRATE_CLASSIFIER',
+    'CBT_CLASSIFIER', 'CBT_DECODER', 'CBT_SEGMENTER', 'CRATE_CLASSIFIER',
     'CRATE_STYLE_CLASSIFIER', 'Converted', 'DEPICT_CA_DECODER', 'DEPICT_SA_DECODER', 'Family',
-    'MMPRETRAIN_VIT', 'MMSEG_VIT', 'TOST_STYLE_CLASSIFIER', 'Table', 'check_variant', 'convert',
-    'describe', 'find_state_dict', 'identify', 'read_checkpoint', 'read_variant', 'restore',
-    'write_checkpoint', 'write_whole'
+    'MMPRETRAIN_VIT', 'MMSEG_VIT', 'PLAIN_VIT', 'TOST_STYLE_CLASSIFIER', 'Table', 'check_variant',
+    'convert', 'describe', 'find_state_dict', 'identify', 'read_checkpoint', 'read_variant',
+    'restore', 'write_checkpoint', 'write_whole'
 ]

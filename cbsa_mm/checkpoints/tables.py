@@ -259,7 +259,7 @@ _MMPRETRAIN = _MMLAB | dict(qkv='qkv.', proj='proj')
 MMSEG_VIT = _vit(_MMLAB | dict(qkv='attn.in_proj_', proj='attn.out_proj'))
 MMPRETRAIN_VIT = _vit(_MMPRETRAIN)
 MMPRETRAIN_DISTILLED_VIT = _vit(_MMPRETRAIN, distilled=True)
-ADAPTED_VIT = _vit(dict(stem='stem', norm1='norm1', qkv='in_proj.', proj='out_proj', norm2='norm2',
+PLAIN_VIT = _vit(dict(stem='stem', norm1='norm1', qkv='in_proj.', proj='out_proj', norm2='norm2',
                         fc1='mlp.0', fc2='mlp.2', norm='norm'))
 
 def _tied(released: str, ours: str, prefix: str) -> list[tuple]:
@@ -295,12 +295,12 @@ DEPICT_CA_DECODER = _decoder([
 ], 'snorm')
 
 
-def _segmenter(decoder: Table, encoder: Table = MMSEG_VIT) -> Table:
+def _segmenter(decoder: Table, encoder: Table = PLAIN_VIT) -> Table:
     return (encoder.within('encoder.', 'backbone.') + decoder.within('decoder.', 'decode_head.'))
 
 
 CBT_SEGMENTER = _segmenter(CBT_DECODER)
 DEPICT_SA_SEGMENTER = _segmenter(DEPICT_SA_DECODER)
 DEPICT_CA_SEGMENTER = _segmenter(DEPICT_CA_DECODER)
-# mmseg's ViT has no distillation token, mmpretrain's has.
+# PlainViT has no distillation token, mmpretrain's has.
 DISTILLED_CBT_SEGMENTER = _segmenter(CBT_DECODER, MMPRETRAIN_DISTILLED_VIT)

@@ -170,20 +170,21 @@ def _vit(facts: dict) -> dict:
 
 def _segmenter(facts: dict) -> dict:
     """A segmenter; of an encoder alone, what it says of the encoder."""
-    if facts['distilled']:  # mmseg's ViT has no distillation token
+    # As in the released segmenter, against the defaults: eps and interpolation.
+    if facts['distilled']:  # PlainViT has no distillation token
         backbone = _mmpretrain_vit(facts)
         backbone['type'] = f'mmpretrain.{backbone["type"]}'
-        backbone |= dict(out_type='featmap', drop_path_rate=0.1)
+        backbone |= dict(out_type='featmap', drop_path_rate=0.1,
+                         norm_cfg=dict(type='LN', eps=1e-5))
     else:
         backbone = dict(
-            type='VisionTransformer', **_sizes(facts), patch_size=facts['patch_size'],
-            patch_bias=True, final_norm=True)
+            type='PlainViT', arch=_sizes(facts), patch_size=facts['patch_size'],
+            out_type='featmap', norm_eps=1e-5)
         if facts['mlp_dims'] != 4 * facts['embed_dims']:
             backbone['mlp_ratio'] = facts['mlp_dims'] / facts['embed_dims']
-    # As in the released segmenter; both libraries' defaults differ.
-    backbone |= dict(norm_cfg=dict(type='LN', eps=1e-5), interpolate_mode='bilinear')
+    backbone['interpolate_mode'] = 'bilinear'
     head = dict(type=facts['head'], in_channels=facts['embed_dims'], attn_cfg=None)
-    model = dict(type='EncoderDecoder', backbone=backbone, decode_head=head)
+    model = dict(type='SlidingEncoderDecoder', backbone=backbone, decode_head=head)
     if 'decoder_num_layers' in facts:
         height, width = facts['img_size']
         if not facts['distilled']:

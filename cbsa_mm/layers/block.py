@@ -3,7 +3,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from torchvision.ops import StochasticDepth
 
 from .linear import Linear
 
@@ -16,7 +15,7 @@ class Block(nn.Module):
         attn: An attention layer called as ``attn(x, grid, grid_offset)``.
         ista: The sparsification step; the decoder's blocks have none.
         mlp: A ViT's MLP; it has a skip connection around it, which ISTA has not.
-        drop_path: Probability with which a sample skips the attention, and the MLP.
+        drop_path: Probability with which a sample skips the attention; and, drawn anew, the MLP.
         with_cp: Whether to recompute the block in the backward pass, which saves memory.
         eps: Of the LayerNorms.
     """
@@ -32,7 +31,7 @@ class Block(nn.Module):
         super().__init__()
         self.norm1 = nn.LayerNorm(embed_dims, eps)
         self.attn = attn
-        self.drop_path = StochasticDepth(drop_path, mode='row')
+        self.drop_path = DropPath(drop_path)
         self.norm2 = nn.LayerNorm(embed_dims, eps) if ista or mlp else None
         self.ista = ista
         self.mlp = mlp
@@ -60,6 +59,32 @@ class Block(nn.Module):
             self.norm1 = Standardization(self.norm1)
         if self.ista is not None:
             self.ista.switch_to_deploy()
+
+
+class DropPath(nn.Module):
+    """Stochastic depth of a residual branch, drawn as timm and the released segmenter draw it.
+
+    Args:
+        p: Probability with which a sample's branch is left out, in training.
+
+    Raises:
+        ValueError: If ``p`` is not from 0 to below 1.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        if not 0 <= p < 1:
+            raise ValueError(f'the drop path rate must be from 0 to below 1, got {p}')
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, N, d) to zeros for some samples, and to x / (1 - p) for the others."""
+        if not self.training or self.p == 0:
+            return x
+        keep = 1 - self.p
+        # Uniform numbers, not torchvision's Bernoulli: the same seed leaves out the same samples.
+        kept = torch.rand((x.shape[0], 1, 1), dtype=x.dtype, device=x.device).add_(keep).floor_()
+        return x.div(keep) * kept
 
 
 class Standardization(nn.Module):

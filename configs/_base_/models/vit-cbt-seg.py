@@ -1,6 +1,6 @@
 # ViT/16 encoder and CBT mask-transformer decoder; experiments choose the sizes.
 model = dict(
-    type='EncoderDecoder',
+    type='SlidingEncoderDecoder',  # enlarges images to the window, as released
     data_preprocessor=dict(
         type='SegDataPreProcessor',
         size=(512, 512),
@@ -10,16 +10,12 @@ model = dict(
         pad_val=0,
         seg_pad_val=255),
     backbone=dict(
-        type='VisionTransformer',
+        type='PlainViT',
+        arch=dict(embed_dims=384, num_layers=12, num_heads=6),
         img_size=(512, 512),
-        patch_size=16,
-        patch_bias=True,
-        embed_dims=384,
-        num_layers=12,
-        num_heads=6,
-        drop_path_rate=0.1,
-        final_norm=True,
-        norm_cfg=dict(type='LN', eps=1e-5),
+        out_type='featmap',
+        drop_path_rate=0.1,  # of attention and MLP, up to this rate in the last layer
+        norm_eps=1e-5,
         interpolate_mode='bilinear'),
     decode_head=dict(
         type='CBTMaskTransformerHead',

@@ -3,5 +3,4 @@
 _base_ = './vit-cbt-seg.py'
 pretrained = 'https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/segmenter/vit_small_p16_384_20220308-410f6037.pth'  # noqa: E501
 model = dict(
-    backbone=dict(
-        embed_dims=384, num_heads=6, init_cfg=dict(type='Pretrained', checkpoint=pretrained)))
+    backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=pretrained)))

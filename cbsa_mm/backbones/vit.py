@@ -1,0 +1,123 @@
+"""Plain ViTs, and those whose attention is adapted to CBSA (arXiv 2509.16875v3, figure 9)."""
+from collections.abc import Sequence
+
+from torch import nn
+
+from cbsa_mm.checkpoints import MMPRETRAIN_VIT, MMSEG_VIT, PLAIN_VIT
+from cbsa_mm.errors import UserError
+from cbsa_mm.layers import Linear
+
+from .cbt import CBT, resolve_arch
+
+
+class PlainViT(CBT):
+    """ViT (arXiv 2010.11929) in CBT's frame: softmax attention and MLPs, patches as tokens.
+
+    Stochastic depth leaves out attention and MLP apart, as in timm. Weights of other libraries'
+    ViTs load as they are, by the names of timm, mmpretrain or mmseg: as a checkpoint, or by
+    ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')``, without prefix for the
+    file of a bare ViT.
+
+    Args:
+        arch: 'tiny', 'small', 'base' or 'large', or a dict, as in :class:`CBT`.
+        img_size: Height and width, or side, of the images that the position embeddings are for.
+        attn_cfg: The attention, as in :class:`CBT`; ``dict(type='MHSA')`` by default.
+        mlp_ratio: Width of the MLPs' hidden layer in units of the tokens' width.
+        norm_eps: Of the LayerNorms; 1e-6 as in timm, 1e-5 in Segmenter.
+        interpolate_mode: How position embeddings are resized, 'bicubic' as in timm, or 'bilinear'
+            as in Segmenter.
+        kwargs: :class:`CBT`'s further arguments, such as ``patch_size``, ``grid_offset``,
+            ``out_type``, ``drop_path_rate``, ``init_cfg``.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(self,
+                 arch: str | dict = 'base',
+                 img_size: int | Sequence[int] = 224,
+                 attn_cfg: dict | Sequence[dict] | None = None,
+                 mlp_ratio: float = 4.,
+                 norm_eps: float = 1e-6,
+                 interpolate_mode: str = 'bicubic',
+                 **kwargs) -> None:
+        # The layers are built by these.
+        self.mlp_ratio, self.norm_eps = mlp_ratio, norm_eps
+        self.interpolate_mode = interpolate_mode
+        super().__init__(
+            arch, img_size, attn_cfg=attn_cfg or dict(type='MHSA'), stem='patch', **kwargs)
+        nn.init.trunc_normal_(self.cls_token, std=0.02)
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def _make_feedforward(self) -> dict[str, nn.Module]:
+        hidden_dims = int(self.mlp_ratio * self.embed_dims)
+        return dict(mlp=nn.Sequential(
+            Linear(self.embed_dims, hidden_dims), nn.GELU(), Linear(hidden_dims, self.embed_dims)))
+
+    @staticmethod
+    def own_name(name: str) -> str | None:
+        """The name here of a ViT's tensor in timm, mmpretrain or mmseg.
+
+        Returns:
+            The name; None for tensors outside the backbone; others' names as they are.
+        """
+        if PLAIN_VIT.knows(name, 'ours'):
+            return name
+        for table in (MMPRETRAIN_VIT, MMSEG_VIT):
+            if table.knows(name, 'ours'):
+                name = table.rename(name, 'ours')
+        return PLAIN_VIT.rename(name, 'released') if PLAIN_VIT.knows(name, 'released') else name
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        """Takes the names of other libraries while loading.
+
+        Raises:
+            UserError: If a tensor is there by two names, or as in :class:`CBT`.
+        """
+        for key in [key for key in state_dict if key.startswith(prefix)]:
+            tensor, name = state_dict.pop(key), self.own_name(key.removeprefix(prefix))
+            if name is not None:
+                if prefix + name in state_dict:
+                    raise UserError(f'the checkpoint has {name} twice, as {key} too')
+                state_dict[prefix + name] = tensor
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class AdaptedViT(PlainViT):
+    """ViT whose attention is adapted to CBSA and keeps its three pretrained projections.
+
+    Args:
+        arch: As in :class:`PlainViT`.
+        img_size: As in :class:`PlainViT`.
+        adapted_layers: Indices of the layers that are adapted, negative ones counted from the end;
+            all by default.
+        grid_size: Representatives per side; there are ``grid_size ** 2``.
+        contraction: Whether representatives are contracted; in the released code they are not.
+        kwargs: :class:`PlainViT`'s further arguments.
+
+    Raises:
+        ValueError: If an argument is out of its range.
+    """
+
+    def __init__(self,
+                 arch: str | dict = 'base',
+                 img_size: int | Sequence[int] = 224,
+                 adapted_layers: Sequence[int] | None = None,
+                 grid_size: int = 8,
+                 contraction: bool = False,
+                 **kwargs) -> None:
+        num_layers = resolve_arch(arch)['num_layers']
+        adapted_layers = range(num_layers) if adapted_layers is None else adapted_layers
+        for i in adapted_layers:
+            if not -num_layers <= i < num_layers:
+                raise ValueError(f'adapted_layers must be indices of the {num_layers} layers, '
+                                 f'got {i}')
+        attn_cfg = [dict(type='MHSA') for _ in range(num_layers)]
+        for i in adapted_layers:
+            attn_cfg[i] = dict(type='AdaptedMHSA', grid_size=grid_size, contraction=contraction)
+        super().__init__(arch, img_size, attn_cfg=attn_cfg, **kwargs)
