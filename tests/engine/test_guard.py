@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 import torch
+from mmengine.hooks import EMAHook
 from small_runner import small_runner
 
 from cbsa_mm.engine import NonFiniteGuardHook
@@ -28,9 +29,39 @@ def test_a_bad_step_changes_nothing(tmp_path):
     assert torch.equal(first, second)
 
 
+@pytest.mark.skipif(torch.__version__ < '2.2', reason='optimizers ignore hooks then')
 def test_a_bad_step_changes_nothing_after_a_compilation(tmp_path):
     torch.compile(lambda x: x + 1, backend='eager')(torch.ones(1))
     assert train(tmp_path, [1, math.nan, 1]).model.weight.isfinite()
+
+
+def test_a_bad_image_leaves_no_trace_in_buffers(tmp_path):
+    """BatchNorm's statistics take it in before there is a loss; averages of the model see none."""
+
+    def state(work_dir, inputs):
+        runner = small_runner(work_dir, inputs, [NonFiniteGuardHook(), EMAHook(momentum=0.5)])
+        runner.model.norm = torch.nn.BatchNorm1d(2)
+        runner.model.register_forward_pre_hook(lambda model, args, kwargs: (
+            args, dict(kwargs, inputs=[model.norm(kwargs['inputs'][0] + torch.eye(2))])),
+            with_kwargs=True)
+        runner.train()
+        runner.save_checkpoint(str(work_dir), 'x.pth')
+        return torch.load(work_dir / 'x.pth', weights_only=False)
+
+    with_bad, without = (state(tmp_path / str(len(inputs)), inputs)
+                         for inputs in ([1, 2, math.nan, 3], [1, 2, 3]))
+    for name, buffer in without['ema_state_dict'].items():  # the model's own
+        assert torch.equal(with_bad['ema_state_dict'][name], buffer), name
+    assert with_bad['ema_state_dict']['norm.num_batches_tracked'] == 3
+    assert all(value.isfinite().all() for value in with_bad['state_dict'].values())
+
+
+def test_a_model_that_is_not_finite_is_not_saved(tmp_path):
+    runner = small_runner(tmp_path, [1, 1], [NonFiniteGuardHook()], checkpoint=CHECKPOINT)
+    runner.model.register_buffer('statistics', torch.tensor([1, math.inf]))
+    with pytest.raises(UserError, match='1 tensors of the model, such as statistics, have NaN or'):
+        runner.train()
+    assert not list(tmp_path.glob('*.pth'))
 
 
 def test_bad_steps_in_a_row_stop_the_run(tmp_path):
