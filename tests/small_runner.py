@@ -23,7 +23,8 @@ def small_runner(work_dir, inputs, hooks, checkpoint=None, optim_wrapper='OptimW
                  data_samples=BaseDataElement(metainfo=dict(img_path=f'{i}.png')))
             for i, x in enumerate(inputs)]
     return Runner(
-        model or OneWeight(), str(work_dir), default_scope='mmengine', experiment_name=str(work_dir),
+        model or OneWeight(), str(work_dir), experiment_name=str(work_dir),
+        default_scope='mmengine',
         train_dataloader=dict(batch_size=1, num_workers=0, dataset=data,
                               sampler=dict(type='InfiniteSampler', shuffle=False)),
         train_cfg=dict(type='IterBasedTrainLoop', max_iters=len(inputs), val_interval=1000),

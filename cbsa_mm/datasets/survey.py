@@ -12,8 +12,8 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from cbsa_mm.errors import DataError
 
-from .check_labels import CheckClsLabels, CheckSegLabels, is_rotated
 from .check_files import dataset_parts, find_faults
+from .check_labels import CheckClsLabels, CheckSegLabels, is_rotated
 
 KINDS = {'L': 'grey', '1': 'black and white', 'P': 'palette', 'LA': 'grey with alpha'}
 
