@@ -1,6 +1,7 @@
 """What a model costs, counted while it runs."""
 from collections.abc import Callable
 
+import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from cbsa_mm.compat import plain_attention
@@ -19,7 +20,8 @@ def count_flops(run: Callable, *args) -> int:
         run: A model, or another function of tensors.
         args: Its arguments.
     """
-    with FlopCounterMode(display=False) as counter, plain_attention():
+    # With gradients: without, PyTorch's counter fails at modules that return views of parameters.
+    with torch.enable_grad(), FlopCounterMode(display=False) as counter, plain_attention():
         run(*args)
     return counter.get_total_flops()
 

@@ -38,7 +38,7 @@ MODELS = {
 def count(make, *args):
     """FLOPs on each device: tensors of the sizes that are given, numbers and grids as they are."""
     for device in ('cpu', 'meta'):
-        with torch.device(device):
+        with torch.device(device), torch.no_grad():
             yield count_flops(make(), *(
                 torch.zeros(arg) if isinstance(arg, list) else arg for arg in args))
 
