@@ -29,19 +29,17 @@ def count_flops(run: Callable, *args) -> int:
 def count_similarities(inside: Trace) -> int:
     """Pairwise similarities that one head of an attention computes for one image.
 
-    They are the entries of its similarity matrices: N^2 among all tokens (MHSA, MSSA), N m between
-    tokens and representatives each time that one side attends to the other (once in CBSA, twice in
-    Agent attention), m^2 among representatives that are contracted. Where tokens are rather scaled
-    than compared (TSSA), there are none.
+    They are the entries of the matrices by which vectors are compared (arXiv 2509.16875v3, table 4,
+    in the same way for MSSA and TSSA): N^2 among all tokens (MHSA, MSSA); N m between tokens and
+    m representatives, twice where tokens attend to these by a softmax of their own (Agent
+    attention); m^2 among representatives that are contracted (CBSA). Orthogonal representatives, p
+    directions or axes, are compared with the tokens alone: N p (eqs. 12 and 13, TSSA).
 
     Args:
         inside: The attention for an input, by :func:`trace`.
     """
-    total = 0
-    if inside.coefficients is not None:
-        total += inside.coefficients.shape[2:].numel()
-    if inside.queries is not None:
-        total += inside.queries.shape[2] * inside.keys.shape[2]
-    elif inside.contracted is not None:
-        total += inside.representatives.shape[2]**2
-    return total
+    n, p = inside.tokens.shape[2:]
+    if inside.coefficients is None:
+        return n * (p if inside.keys is None else inside.keys.shape[2])
+    m = inside.coefficients.shape[2]
+    return n * m + (m * m if inside.keys is None else n * m)

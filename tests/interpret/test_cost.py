@@ -69,6 +69,6 @@ def test_attention_is_counted_by_its_products():
     ('MHSA', N * N), ('tokens-softmax-free-0', N * N), ('AgentAttention', 2 * N * M),
     ('AdaptedMHSA', 2 * N * M), ('AdaptedMHSA-contraction', N * M + M * M),
     ('pooled-softmax-free-0', N * M + M * M), ('pooled-inverse-free-0', N * M + M * M),
-    ('principal-inverse-free-0', P * P), ('TSSA', 0)])
+    ('principal-inverse-free-0', N * P), ('fixed-inverse-free-0', N * P), ('TSSA', N * P)])
 def test_similarities(name, number):
     assert count_similarities(trace(ATTENTIONS[name](), torch.zeros(2, N, D), (6, 6))) == number
