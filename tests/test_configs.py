@@ -291,14 +291,14 @@ def test_fine_tuning_images_are_those_of_the_released_transforms(name, tmp_path)
     augment = [transforms.RandomResizedCrop((224, 224)), transforms.RandomHorizontalFlip(),
                transforms.RandAugment(2, 14)]
     preprocessor = MODELS.build(dict(cfg.data_preprocessor, type='ClsDataPreprocessor'))
-    for split, released in (('train', augment), ('test', [transforms.Resize((224, 224))])):
+    for split, steps in (('train', augment), ('test', [transforms.Resize((224, 224))])):
         pipeline = Compose(cfg[f'{split}_dataloader'].dataset.pipeline)
-        released = transforms.Compose(released + normalize)
+        published = transforms.Compose(steps + normalize)
         for seed in range(20 if split == 'train' else 1):
             torch.manual_seed(seed)
             inputs = pipeline(dict(sample))['inputs']
             torch.manual_seed(seed)
-            expected = released(image)
+            expected = published(image)
             inputs = preprocessor(dict(inputs=inputs[None]))['inputs'][0]
             assert torch.allclose(inputs, expected, atol=1e-6), (split, seed)
 

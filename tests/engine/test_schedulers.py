@@ -61,6 +61,7 @@ def test_imagenet_schedule_at_every_epoch(tmp_path):
         assert rate == pytest.approx(published, rel=1e-12), e
 
 
+@pytest.mark.filterwarnings('ignore:The epoch parameter')
 def test_fine_tuning_schedule_is_that_of_the_released_loop(tmp_path):
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=5e-5)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 400)
