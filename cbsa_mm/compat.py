@@ -5,6 +5,7 @@ The onedl set goes with current PyTorch and has mmengine 0.10.12; the original o
 """
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from itertools import chain, repeat
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ HAS_TORCH_EXPORT = hasattr(torch.compiler, 'is_exporting')
 HAS_SAFE_GLOBALS = hasattr(torch.serialization, 'safe_globals') and torch.__version__ >= '2.6'
 
 __all__ = [
-    'HAS_SAFE_GLOBALS', 'HAS_TORCH_EXPORT', 'SkippingIterator', 'allow_globals', 'is_compiling',
+    'HAS_SAFE_GLOBALS', 'HAS_TORCH_EXPORT', 'SkippedBatches', 'allow_globals', 'is_compiling',
     'is_exporting', 'prepare_tracing',
 ]
 
@@ -47,26 +48,23 @@ def prepare_tracing() -> None:
     torch.onnx.register_custom_op_symbolic('aten::mT', lambda g, x: transpose(g, x, -2, -1), 9)
 
 
-class SkippingIterator:
-    """An iterator that has been brought to its place, for a loop that is about to skip to there.
+class SkippedBatches:
+    """Batches for a loop that is about to skip those which it has seen, without loading them.
 
     On resuming, mmengine 0.10.12 calls ``skip_iter``, and 0.10.7 draws each batch that it skips.
 
     Args:
-        batches: What comes after those that are skipped.
         skipped: How many the loop is going to skip.
+        batches: What comes after them.
     """
 
-    def __init__(self, batches: Iterator, skipped: int) -> None:
-        self.batches = batches
-        self.skipped = skipped
+    def __init__(self, skipped: int, batches: Iterator) -> None:
+        self.batches = chain(repeat(None, skipped), batches)
 
     def skip_iter(self, num_iters: int) -> None:
-        """Skips, which is done already."""
-        self.skipped = 0
+        """Skips."""
+        for _ in range(num_iters):
+            next(self)
 
     def __next__(self) -> Any:
-        if self.skipped:
-            self.skipped -= 1
-            return None
         return next(self.batches)

@@ -23,8 +23,8 @@ ROOT = {
     'TRANSFORMS': {'cbsa_mm.datasets': ['CheckClsLabels', 'CheckSegLabels']},
     'HOOKS': {'cbsa_mm.engine': [
         'ClassCountHook', 'CompressionHook', 'ExactResumeHook', 'NonFiniteGuardHook',
-        'PlainCheckpointHook', 'StrictLoadHook', 'WholeCheckpointHook']},
-    'MODEL_WRAPPERS': {'cbsa_mm.engine': ['CPUDistributedDataParallel']},
+        'PlainCheckpointHook', 'StrictLoadHook']},
+    'DATA_SAMPLERS': {'cbsa_mm.engine': ['SeededBatchSampler']},
     'PARAM_SCHEDULERS': {'cbsa_mm.engine': ['MinWarmupCosineLR']},
 }
 # and in mmseg's, as they derive from its classes.

@@ -16,13 +16,15 @@ class OneWeight(BaseModel):
         return dict(loss=(self.weight * torch.stack(inputs).mean()).sum())
 
 
-def small_runner(work_dir, inputs, hooks, checkpoint=None, optim_wrapper='OptimWrapper'):
+def small_runner(work_dir, inputs, hooks, checkpoint=None, optim_wrapper='OptimWrapper',
+                 model=None):
     """A Runner that trains :class:`OneWeight` on numbers, which come from 0.png, 1.png, ..."""
     data = [dict(inputs=torch.tensor(float(x)),
                  data_samples=BaseDataElement(metainfo=dict(img_path=f'{i}.png')))
             for i, x in enumerate(inputs)]
     return Runner(
-        OneWeight(), str(work_dir), default_scope='mmengine', experiment_name=str(work_dir),
+        model or OneWeight(), str(work_dir), experiment_name=str(work_dir),
+        default_scope='mmengine',
         train_dataloader=dict(batch_size=1, num_workers=0, dataset=data,
                               sampler=dict(type='InfiniteSampler', shuffle=False)),
         train_cfg=dict(type='IterBasedTrainLoop', max_iters=len(inputs), val_interval=1000),

@@ -5,13 +5,12 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from cbsa_mm.datasets import CheckedLoading
 from cbsa_mm.engine import (
     add_config_arguments,
     add_trust_argument,
@@ -89,11 +88,10 @@ def classify(cfg: Config, images: list[str], args: argparse.Namespace) -> None:
 
 def check_images(cfg: Config, images: list[str]) -> None:
     """Reads all images, so that none is found to be faulty when others are predicted already."""
-    transforms, faults = image_pipeline(cfg).transforms, []
-    load = Compose([t for t in transforms if isinstance(t, CheckedLoading)])
+    pipeline, faults = image_pipeline(cfg), []
     for image in track(images, 'Reading'):
         try:
-            load(dict(img_path=image))
+            pipeline(dict(img_path=image))
         except DataError as error:
             faults.append(str(error))
     if faults:

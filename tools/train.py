@@ -41,9 +41,9 @@ def main() -> None:
     if args.auto_scale_lr:
         use_auto_scale_lr(cfg)
     if int(os.environ.get('TORCHELASTIC_MAX_RESTARTS', 0)):  # not every process is told of one
-        args.resume = find_checkpoint(cfg.work_dir) or args.resume or 'auto'
+        args.resume = find_checkpoint(cfg.work_dir, args.trust_checkpoint) or args.resume or 'auto'
     if args.resume:
-        use_resume(cfg, args.resume)
+        use_resume(cfg, args.resume, args.trust_checkpoint)
     runner = build_runner(cfg, ('train_dataloader', 'val_dataloader'))
     runner.train()
     runner.logger.info(f'Checkpoints are in {runner.work_dir}, logs in {runner.log_dir}')

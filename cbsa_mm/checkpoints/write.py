@@ -1,13 +1,12 @@
 """Writing files whole or not at all."""
 import os
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from cbsa_mm.errors import UserError
 
@@ -23,23 +22,20 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:
         UserError: If it can't be written.
     """
     path = Path(path)
-    temporary = None
+    # In the same folder, so that the renaming is atomic; with the same ending, by which some
+    # writers go; always the same, so that what a killed process left is overwritten next time.
+    half = path.parent / f'.{path.stem}.half{path.suffix}'
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Same folder, so that the renaming is atomic; same ending, by which some writers go.
-        handle, temporary = tempfile.mkstemp(suffix=path.suffix, prefix='.', dir=path.parent)
-        os.close(handle)
-        write(Path(temporary))
-        os.chmod(temporary, 0o666 & ~_umask())  # not private, as temporary files are
-        with open(temporary, 'rb') as file:
+        write(half)
+        with open(half, 'rb') as file:
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(half, path)
     except OSError as error:
         raise UserError(f"can't write {path}: {error.strerror or error}") from error
     finally:
-        if temporary:
-            with suppress(FileNotFoundError):
-                os.remove(temporary)
+        with suppress(OSError):
+            half.unlink()
 
 
 def write_checkpoint(path: str | Path, checkpoint: dict) -> None:
@@ -56,15 +52,9 @@ def write_checkpoint(path: str | Path, checkpoint: dict) -> None:
     if suffix == '.safetensors':
         # It refuses other layouts, such as the stem's channels last.
         tensors = {name: tensor.contiguous() for name, tensor in checkpoint.items()}
-        write_whole(path, lambda file: save_file(tensors, file))
+        write_whole(path, lambda file: file.write_bytes(save(tensors)))
     elif suffix == '.npz':
         arrays = {name: tensor.numpy() for name, tensor in checkpoint.items()}
         write_whole(path, lambda file: np.savez(file, **arrays))
     else:
         write_whole(path, lambda file: torch.save(checkpoint, file))
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask

@@ -3,20 +3,14 @@ from cbsa_mm.require import MissingLibraryError, require
 
 require('mmengine')
 
+from .check_files import CheckedPipeline, build_dataset, dataset_parts, guard_dataset
 from .check_labels import CheckClsLabels, CheckSegLabels
-from .checked_loading import (
-    CheckedLoading,
-    build_dataset,
-    guard_dataset,
-    guard_transforms,
-    dataset_parts,
-)
 from .shapes import ShapesDataset
 from .survey import Survey, survey
 
 __all__ = [
-    'CheckClsLabels', 'CheckSegLabels', 'CheckedLoading', 'ShapesDataset', 'Survey',
-    'build_dataset', 'guard_dataset', 'guard_transforms', 'dataset_parts', 'survey'
+    'CheckClsLabels', 'CheckSegLabels', 'CheckedPipeline', 'ShapesDataset', 'Survey',
+    'build_dataset', 'dataset_parts', 'guard_dataset', 'survey'
 ]
 
 try:

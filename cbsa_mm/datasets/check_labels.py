@@ -5,6 +5,7 @@ from PIL import Image
 from cbsa_mm.errors import DataError
 
 EXIF_ORIENTATION = 0x112
+DEEP_MODES = ('I;16', 'I;16B', 'I;16L', 'I', 'F')  # Pillow's, of more than eight bits a pixel
 
 
 class CheckSegLabels:
@@ -27,12 +28,13 @@ class CheckSegLabels:
         """Passes ``results`` on unchanged.
 
         Raises:
-            DataError: If ``gt_seg_map`` is not of the size of the image as it was loaded, or has a
-                value that is neither a class nor ``ignore_index``.
+            DataError: If ``gt_seg_map`` is not of the size of the image as it was loaded, or its
+                file has a value that is neither a class nor ``ignore_index``.
         """
         if 'gt_seg_map' not in results:
             return results
         labels, path = results['gt_seg_map'], results['seg_map_path']
+        _check_depth(path)
         if labels.ndim != 2:
             raise DataError(f'label map {path} has shape {labels.shape}: it must hold one class a '
                             'pixel, not a colour; convert it')
@@ -73,6 +75,22 @@ class CheckClsLabels:
             raise DataError(f'image {name} has label {results["gt_label"]} outside the '
                             f'{self.num_classes} classes: expected 0..{self.num_classes - 1}')
         return results
+
+
+def _check_depth(path: str) -> None:
+    """Refuses what ``LoadAnnotations`` would cut to eight bits without a word."""
+    try:
+        image = Image.open(path)
+    except OSError:  # not local, or nothing that Pillow reads
+        return
+    with image:
+        if image.mode not in DEEP_MODES:
+            return
+        values = np.asarray(image)
+    lowest, highest = values.min(), values.max()
+    if lowest < 0 or highest > 255:
+        raise DataError(f'label map {path} has values from {lowest} to {highest}, of which the '
+                        'lowest eight bits would be kept: convert it to classes below 255')
 
 
 def is_rotated(image: Image.Image) -> bool:

@@ -12,8 +12,8 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset
 
 from cbsa_mm.errors import DataError
 
+from .check_files import dataset_parts, find_faults
 from .check_labels import CheckClsLabels, CheckSegLabels, is_rotated
-from .checked_loading import CheckedLoading, dataset_parts
 
 KINDS = {'L': 'grey', '1': 'black and white', 'P': 'palette', 'LA': 'grey with alpha'}
 
@@ -71,9 +71,10 @@ class _Images(Dataset):
     """The images of a data set, each as :class:`Survey`."""
 
     def __init__(self, dataset: Dataset, classes: list[str]) -> None:
+        from mmcv.transforms import LoadAnnotations, LoadImageFromFile
         self.dataset, self.classes = dataset, classes
         transforms = dataset.pipeline.transforms
-        self.loading = [t for t in transforms if isinstance(t, CheckedLoading)]
+        self.loading = [t for t in transforms if isinstance(t, LoadImageFromFile | LoadAnnotations)]
         self.checks = [t for t in transforms if isinstance(t, CheckSegLabels)] or [
             CheckSegLabels(len(classes), getattr(dataset, 'ignore_index', 255))]
         self.checks.append(CheckClsLabels(len(classes)))
@@ -85,11 +86,15 @@ class _Images(Dataset):
         results, found = self.dataset.get_data_info(index), Survey(num_images=1)
         if 'img_path' in results:
             self._read_header(results['img_path'], found)
-        for step in [t for t in self.loading if results.get(t.key)] + self.checks:
-            try:
+        try:
+            for step in self.loading + self.checks:
                 results = step(results)
-            except DataError as error:
-                found.faults.append(str(error))
+        except DataError as error:
+            found.faults.append(str(error))
+        except Exception as error:
+            found.faults += find_faults(results, error)
+            if not found.faults:
+                raise
         if 'img' in results:
             found.sizes[results['img'].shape[:2]] = 1
         if not found.faults:

@@ -14,7 +14,6 @@ from .checks import (
 from .compression import CompressionHook
 from .convert import Report, convert_file, restore_file
 from .deploy import reparameterize_file, switch_to_deploy
-from .distributed import CPUDistributedDataParallel
 from .explain import explain
 from .export import export_file
 from .guard import NonFiniteGuardHook
@@ -31,15 +30,15 @@ from .launch import (
     use_tta,
 )
 from .loading import PlainCheckpointHook, load_checkpoint, use_safe_loading
-from .randomness import ExactResumeHook
-from .saving import WholeCheckpointHook, WholeFileBackend, find_checkpoint, use_resume
+from .randomness import ExactResumeHook, SeededBatchSampler
+from .saving import WholeFileBackend, find_checkpoint, use_resume
 from .schedulers import MinWarmupCosineLR
 
 __all__ = [
-    'CPUDistributedDataParallel', 'ClassCountHook', 'CompressionHook', 'ExactResumeHook',
-    'MinWarmupCosineLR', 'NonFiniteGuardHook', 'PlainCheckpointHook', 'Report', 'StrictLoadHook',
-    'WholeCheckpointHook', 'WholeFileBackend', 'add_config_arguments', 'add_runner_arguments',
-    'add_trust_argument', 'build_runner', 'check_class_count', 'check_data_folders', 'check_model',
+    'ClassCountHook', 'CompressionHook', 'ExactResumeHook', 'MinWarmupCosineLR',
+    'NonFiniteGuardHook', 'PlainCheckpointHook', 'Report', 'SeededBatchSampler', 'StrictLoadHook',
+    'WholeFileBackend', 'add_config_arguments', 'add_runner_arguments', 'add_trust_argument',
+    'build_runner', 'check_class_count', 'check_data_folders', 'check_model',
     'convert_file', 'explain', 'export_file', 'find_checkpoint', 'load_checkpoint', 'load_config',
     'load_strictly', 'read_metainfo', 'reparameterize_file', 'report_user_errors', 'restore_file',
     'switch_to_deploy', 'use_amp', 'use_auto_scale_lr', 'use_resume', 'use_safe_loading', 'use_tta'

@@ -8,28 +8,6 @@ from datetime import timedelta
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.model import MMDistributedDataParallel, revert_sync_batchnorm
-from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
-
-
-class CPUDistributedDataParallel(MMDistributedDataParallel):
-    """Data parallelism over CPU processes.
-
-    Args:
-        module: The model. SyncBatchNorm, which has no CPU kernel, becomes plain BatchNorm.
-        device_ids: Ignored; mmengine gives a GPU's.
-        kwargs: :class:`torch.nn.parallel.DistributedDataParallel`'s.
-    """
-
-    def __init__(self, module: nn.Module, device_ids: object = None, **kwargs) -> None:
-        module = revert_sync_batchnorm(module)
-        print_log(f'No GPU is visible: {dist.get_world_size()} processes share the work on CPU',
-                  'current')
-        if any(isinstance(part, _BatchNorm) for part in module.modules()):
-            print_log('SyncBatchNorm has no CPU kernel: each process keeps plain BatchNorm, over '
-                      'its own samples', 'current')
-        super().__init__(module, device_ids=None, **kwargs)
 
 
 def start_on_cpu(cfg: Config) -> None:
@@ -44,8 +22,11 @@ def start_on_cpu(cfg: Config) -> None:
     dist.init_process_group('gloo', timeout=timedelta(seconds=timeout))
     atexit.register(_stop)
     cfg.model_wrapper_cfg = dict(
-        type='CPUDistributedDataParallel',
+        type='MMDistributedDataParallel', device_ids=None,
         find_unused_parameters=cfg.get('find_unused_parameters', False))
+    cfg.sync_bn = None  # SyncBatchNorm has no CPU kernel
+    print_log(f'No GPU is visible: {dist.get_world_size()} processes share the work on CPU. '
+              'BatchNorm in each of them sees its own samples alone', 'current')
 
 
 def _use_slurm_environment() -> None:

@@ -1,6 +1,5 @@
 """What happens when losses or gradients stop being finite."""
 import math
-from functools import wraps
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -14,12 +13,16 @@ from cbsa_mm.errors import UserError
 class NonFiniteGuardHook(Hook):
     """Leaves out updates by non-finite gradients, and stops the run if they go on.
 
-    The weights stay finite, and so do the checkpoints. In float16 the loss scaler leaves such
-    updates out itself, as part of finding its scale, so that only the losses count.
+    An iteration that is left out changes neither weights nor buffers, such as BatchNorm's running
+    statistics; a model with NaN or infinite values is never saved. In float16 the loss scaler
+    leaves such updates out itself, as part of finding its scale, so only the losses count. On
+    PyTorch 2.1, optimizers ignore hooks once torch.compile was used; there, too, only the losses
+    count.
 
     Args:
         max_bad_steps: How many bad iterations in a row stop the run.
     """
+    priority = 'ABOVE_NORMAL'  # a moving average sees what this leaves
 
     def __init__(self, max_bad_steps: int = 3) -> None:
         if max_bad_steps < 1:
@@ -32,29 +35,22 @@ class NonFiniteGuardHook(Hook):
         """Watches the optimizer's steps, unless a loss scaler does."""
         scaler = getattr(runner.optim_wrapper, 'loss_scaler', None)
         if scaler is None or not scaler.is_enabled():
-            self._guard(runner.optim_wrapper.optimizer)
+            runner.optim_wrapper.optimizer.register_step_pre_hook(self._check_gradients)
 
-    def _guard(self, optimizer: Optimizer) -> None:
-        # Not by a hook of the optimizer: PyTorch 2.1 calls none once anything has been compiled.
-        step = optimizer.step
-
-        @wraps(step)
-        def guarded_step(*args, **kwargs) -> Any:
-            self._check_gradients(optimizer)
-            return step(*args, **kwargs)
-
-        optimizer.step = guarded_step
-
-    def _check_gradients(self, optimizer: Optimizer) -> None:
+    def _check_gradients(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
         parameters = [p for group in optimizer.param_groups for p in group['params']]
         # The limit is infinite: nothing is clipped, the norm is what counts.
         self.left_out = not math.isfinite(clip_grad_norm_(parameters, math.inf))
         if self.left_out:
             optimizer.zero_grad(set_to_none=True)  # without gradients, a step changes nothing
 
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
+        """Keeps the buffers, to which the forward pass may add what is not finite."""
+        self.buffers = [buffer.clone() for buffer in runner.model.buffers()]
+
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
                          outputs: dict | None = None) -> None:
-        """Counts.
+        """Restores the buffers after a bad iteration, and counts.
 
         Raises:
             UserError: If too many iterations in a row were bad.
@@ -63,6 +59,8 @@ class NonFiniteGuardHook(Hook):
         if math.isfinite(loss) and not left_out:
             self.row = []
             return
+        for buffer, before in zip(runner.model.buffers(), self.buffers):
+            buffer.copy_(before)
         files = _files(data_batch)
         step = (f'iteration {runner.iter + 1} (loss {loss:g}'
                 + (', gradients not finite' if left_out else '') + ') on ')
@@ -74,9 +72,23 @@ class NonFiniteGuardHook(Hook):
             raise UserError(
                 f'losses or gradients were not finite {self.max_bad_steps} times in a row: '
                 f'{"; ".join(self.row)}. '
-                + (f'The last checkpoint, {last}, is of before. ' if last else '')
+                + (f'The last checkpoint, {last}, is from before. ' if last else '')
                 + 'Look at these files; or lower the learning rate, or clip gradients: '
                 '--cfg-options optim_wrapper.clip_grad.max_norm=1')
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Checks what is going to be saved.
+
+        Raises:
+            UserError: If it is not finite.
+        """
+        wrong = [name for name, tensor in checkpoint['state_dict'].items()
+                 if not tensor.isfinite().all()]
+        if wrong:
+            raise UserError(
+                f'{len(wrong)} tensors of the model, such as {wrong[0]}, have NaN or infinite '
+                'values, so it is not saved. Lower the learning rate, and go on from the last '
+                'checkpoint with --resume')
 
 
 def _files(data_batch: Any) -> list[str]:

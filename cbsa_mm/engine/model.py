@@ -10,7 +10,7 @@ from mmengine.registry import MODELS, init_default_scope
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
-from cbsa_mm.datasets import build_dataset, guard_transforms
+from cbsa_mm.datasets import CheckedPipeline, build_dataset
 from cbsa_mm.errors import DataError, UserError
 
 from .checks import check_data_folders, load_strictly
@@ -73,9 +73,7 @@ def image_pipeline(cfg: Config) -> Compose:
              if step['type'] not in ANNOTATIONS]
     if not any('Load' in str(step['type']) for step in steps):
         steps = [dict(type='LoadImageFromFile'), _bgr_to_rgb, *steps]
-    pipeline = Compose(steps)
-    guard_transforms(pipeline.transforms)
-    return pipeline
+    return CheckedPipeline(steps)
 
 
 def _bgr_to_rgb(results: dict) -> dict:

@@ -5,7 +5,6 @@ So a resumed training sees and drops what it would have, whatever its workers ha
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from inspect import signature
 from itertools import count, islice
 from typing import Any
 
@@ -15,9 +14,9 @@ from mmengine.dataset import InfiniteSampler
 from mmengine.dist import broadcast, get_dist_info, get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
-from torch.utils.data import BatchSampler, DataLoader
+from torch.utils.data import BatchSampler, Sampler
 
-from cbsa_mm.compat import SkippingIterator
+from cbsa_mm.compat import SkippedBatches
 from cbsa_mm.errors import UserError
 
 SAMPLES, ITERATIONS = 0, 1  # what a key is for
@@ -54,27 +53,34 @@ class SeededBatch:
         return len(self.indices)
 
 
-class SeededBatches:
+class SeededBatchSampler(BatchSampler):
     """A batch sampler whose samples have random numbers by seed, epoch and place in the epoch.
 
-    The place counts over all processes, so that an epoch's samples do not depend on their number.
+    The place counts over all processes, so an epoch's samples do not depend on their number. In a
+    config: ``train_dataloader = dict(batch_sampler=dict(type='SeededBatchSampler'), ...)``.
 
     Args:
-        batches: The batches of indices of this process.
-        seed: Equal in all processes.
-        start: None for one epoch per iteration over it, as epoch-based loops want. Else it never
-            ends, and starts at this batch.
+        sampler: One of mmengine's, or any with a ``seed`` that is equal in all processes.
+        batch_size: Samples in a batch.
+        drop_last: Whether to leave out the last batch of an epoch if it is not full.
     """
 
-    def __init__(self, batches: BatchSampler, seed: int, start: int | None = None) -> None:
-        self.sampler = batches.sampler  # for DistSamplerSeedHook, which tells it the epoch
-        self.batch_size = batches.batch_size
-        self.batches = batches
-        self.seed = seed
-        self.start = start
+    def __init__(self, sampler: Sampler, batch_size: int, drop_last: bool = False) -> None:
+        super().__init__(sampler, batch_size, drop_last)
+        self.start = None
 
-    def __len__(self) -> int:
-        return len(self.batches)
+    def start_at(self, seed: int, start: int | None = None) -> None:
+        """Has the next iteration over it begin anew.
+
+        Args:
+            seed: The order of the samples and their random numbers follow from it.
+            start: None for one epoch per iteration over it, as epoch-based loops want. Else it
+                goes from epoch to epoch without end, and starts at this batch.
+        """
+        self.start = start
+        self.sampler.seed = seed
+        if isinstance(self.sampler, InfiniteSampler):  # which goes on where it was left
+            self.sampler = type(self.sampler)(self.sampler.dataset, self.sampler.shuffle, seed)
 
     def __iter__(self) -> Iterator[SeededBatch]:
         return self._epoch() if self.start is None else islice(self._epochs(), self.start, None)
@@ -87,9 +93,10 @@ class SeededBatches:
     def _epoch(self) -> Iterator[SeededBatch]:
         epoch = getattr(self.sampler, 'epoch', 0)  # InfiniteSampler has none
         places = count(*get_dist_info())
-        for indices in self.batches:
+        for indices in super().__iter__():
             yield SeededBatch(
-                indices, [(self.seed, SAMPLES, epoch, place) for _, place in zip(indices, places)])
+                indices,
+                [(self.sampler.seed, SAMPLES, epoch, place) for _, place in zip(indices, places)])
 
 
 class ExactResumeHook(Hook):
@@ -97,8 +104,9 @@ class ExactResumeHook(Hook):
 
     mmengine restores weights, optimizer, loss scaler, schedules, log history and, where hooks keep
     one, the moving average. This adds the rest: the order of the data, from where it was, without
-    loading what was seen; the random numbers of every sample and every iteration; and the
-    validation that a run ended in, as its checkpoint was written before.
+    loading what was seen, and the random numbers of every sample, both by
+    :class:`SeededBatchSampler`; the random numbers of every iteration; and the validation that a
+    run ended in, as its checkpoint was written before.
     """
     priority = 'LOWEST'  # its validation wants all other hooks ready
 
@@ -116,15 +124,17 @@ class ExactResumeHook(Hook):
                 f'process {get_rank()} is at iteration {runner.iter}, process 0 at {iteration}: '
                 'all of them must see the same work dir, to go on from the same checkpoint')
         loop = runner.train_loop
-        batches = _rewind(loop.dataloader.batch_sampler, self.seed)
-        if hasattr(loop, 'dataloader_iterator'):  # iterations count, not epochs
-            loop.dataloader = _with_batches(
-                loop.dataloader, SeededBatches(batches, self.seed, loop.iter))
-            loop.dataloader_iterator = SkippingIterator(iter(loop.dataloader), loop.iter)
-            done, end = loop.iter, loop.max_iters
+        batches, by_epoch = loop.dataloader.batch_sampler, not hasattr(loop, 'dataloader_iterator')
+        if not isinstance(batches, SeededBatchSampler):
+            runner.logger.warning(
+                'A resumed run will not see the data as one that was not interrupted: for that, '
+                "set train_dataloader.batch_sampler=dict(type='SeededBatchSampler')")
+        elif by_epoch:
+            batches.start_at(self.seed)
         else:
-            loop.dataloader = _with_batches(loop.dataloader, SeededBatches(batches, self.seed))
-            done, end = loop.epoch, loop.max_epochs
+            batches.start_at(self.seed, loop.iter)
+            loop.dataloader_iterator = SkippedBatches(loop.iter, iter(loop.dataloader))
+        done, end = ((loop.epoch, loop.max_epochs) if by_epoch else (loop.iter, loop.max_iters))
         if (runner.val_loop is not None and done >= max(loop.val_begin, 1)
                 and (done % loop.val_interval == 0 or done == end)):
             runner.val_loop.run()
@@ -132,25 +142,3 @@ class ExactResumeHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         """Seeds the model's own random numbers, which differ between processes."""
         seed_generators(self.seed, ITERATIONS, get_rank(), runner.iter, devices=True)
-
-
-def _rewind(batches: BatchSampler, seed: int) -> BatchSampler:
-    """The batches of indices from their start; an older mmengine has begun to draw from it."""
-    if [*signature(type(batches)).parameters] != [*signature(BatchSampler).parameters]:
-        raise UserError(f'ExactResumeHook can\'t go back to the start of a '
-                        f'{type(batches).__name__}: leave batch_sampler out of train_dataloader, '
-                        'or the hook out of custom_hooks')
-    sampler = batches.sampler
-    if isinstance(sampler, InfiniteSampler):
-        sampler = type(sampler)(sampler.dataset, sampler.shuffle, seed)
-    else:
-        sampler.seed = seed  # a resumed run's, unknown when the sampler was built
-    return type(batches)(sampler, batches.batch_size, batches.drop_last)
-
-
-def _with_batches(loader: DataLoader, batches: SeededBatches) -> DataLoader:
-    """The loader with another batch sampler, which PyTorch does not allow to exchange."""
-    names = ('num_workers', 'collate_fn', 'pin_memory', 'timeout', 'worker_init_fn',
-             'multiprocessing_context', 'generator', 'prefetch_factor', 'persistent_workers')
-    return DataLoader(loader.dataset, batch_sampler=batches,
-                      **{name: getattr(loader, name) for name in names})

@@ -2,26 +2,29 @@
 import logging
 import re
 import zipfile
-from collections import deque
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
-from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
-from mmengine.runner import Runner
 
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.errors import UserError
 
+from .loading import read_training_checkpoint
+
 
 @register_backend('whole')
 class WholeFileBackend(LocalBackend):
-    """Local files that appear whole or not at all."""
+    """Local files that appear whole or not at all, and stay until a successor is there.
+
+    For mmengine's ``CheckpointHook``, which removes an outdated checkpoint, or the best one so far,
+    before it writes the next: ``checkpoint=dict(backend_args=dict(backend='whole'), ...)``.
+    """
+    outdated = set()  # of all instances, as mmengine makes a new one for each file
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Writes a checkpoint.
+        """Writes a checkpoint, then removes those in its folder that were to be removed.
 
         Raises:
             UserError: If it can't be written, as on a full disk.
@@ -31,77 +34,31 @@ class WholeFileBackend(LocalBackend):
         except UserError as error:
             raise UserError(f'{error}. The checkpoints before it are whole: make room, and go on '
                             'with --resume') from error
+        path = Path(filepath).resolve()
+        for other in self.outdated - {path}:
+            if other.parent == path.parent:  # not those of a run that this one was resumed from
+                other.unlink(missing_ok=True)
+        self.outdated.clear()
+
+    def remove(self, filepath: str | Path) -> None:
+        """Notes that a file is to be removed."""
+        self.outdated.add(Path(filepath).resolve())
 
 
-class WholeCheckpointHook(CheckpointHook):
-    """mmengine's, whose checkpoints are whole whenever the run ends, be it in the midst of saving.
-
-    A file gets its name when it is complete, and none is removed before its successor is.
-
-    Args:
-        args: As in :class:`mmengine.hooks.CheckpointHook`,
-        kwargs: with the same names.
-        backend_args: Where checkpoints go; local files unless told.
-    """
-
-    def __init__(self, *args, backend_args: dict | None = None, **kwargs) -> None:
-        super().__init__(*args, backend_args=backend_args or dict(backend='whole'), **kwargs)
-
-    def before_train(self, runner: Runner) -> None:
-        """Clears what a killed run left half written."""
-        super().before_train(runner)
-        if self.max_keep_ckpts > 0:
-            self.keep_ckpt_ids = deque(self.keep_ckpt_ids)  # without mmengine's limit, as one waits
-        if is_main_process():
-            for leftover in Path(self.out_dir).glob('.*.pth'):
-                leftover.unlink()
-
-    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
-        if self.max_keep_ckpts > 0 and step not in self.keep_ckpt_ids:
-            self.keep_ckpt_ids.append(step)
-            runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
-        name = self.filename_tmpl.format(step)
-        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
-        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
-        runner.save_checkpoint(
-            self.out_dir, name, save_optimizer=self.save_optimizer,
-            save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
-            backend_args=self.backend_args, **self.args)
-        if is_main_process():
-            write_whole(Path(runner.work_dir, 'last_checkpoint'),
-                        lambda file: file.write_text(self.last_ckpt))
-        while 0 < self.max_keep_ckpts < len(self.keep_ckpt_ids):
-            self._remove(self.filename_tmpl.format(self.keep_ckpt_ids.popleft()))
-
-    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
-        if not self.save_best or len(self.key_indicators) > 1:
-            return super()._save_best_checkpoint(runner, metrics)
-        before, self.best_ckpt_path = self.best_ckpt_path, None  # mmengine would remove it first
-        super()._save_best_checkpoint(runner, metrics)
-        if self.best_ckpt_path is None:
-            self.best_ckpt_path = before
-        elif before and before != self.best_ckpt_path:
-            self._remove(before)
-
-    def _remove(self, name: str) -> None:
-        path = self.file_backend.join_path(self.out_dir, name)
-        if is_main_process() and self.file_backend.isfile(path):
-            self.file_backend.remove(path)
-
-
-def use_resume(cfg: Config, checkpoint: str) -> None:
+def use_resume(cfg: Config, checkpoint: str, trust: bool = False) -> None:
     """Has the Runner go on from a checkpoint.
 
     Args:
         cfg: A config to change.
         checkpoint: A file; or 'auto', for the last one in the work dir. If there is none yet, the
             training starts anew.
+        trust: Whether checkpoints may hold any object; loading such a file may run code.
 
     Raises:
         UserError: If the work dir has checkpoints, but none is whole.
     """
     if checkpoint == 'auto':
-        checkpoint = find_checkpoint(cfg.work_dir)
+        checkpoint = find_checkpoint(cfg.work_dir, trust)
     if checkpoint:
         cfg.resume, cfg.load_from = True, checkpoint
     else:
@@ -109,11 +66,12 @@ def use_resume(cfg: Config, checkpoint: str) -> None:
                   'current')
 
 
-def find_checkpoint(work_dir: str | Path) -> str | None:
-    """Finds the checkpoint to go on from: the last or, if that is damaged, the newest whole one.
+def find_checkpoint(work_dir: str | Path, trust: bool = False) -> str | None:
+    """Finds the checkpoint to go on from: the last or, if that is damaged, the one before.
 
     Args:
         work_dir: Folder with ``last_checkpoint``, which names the last one.
+        trust: Whether checkpoints may hold any object; loading such a file may run code.
 
     Returns:
         The checkpoint; None if no run has saved one.
@@ -121,28 +79,35 @@ def find_checkpoint(work_dir: str | Path) -> str | None:
     Raises:
         UserError: If none of them is whole.
     """
-    pointer = Path(work_dir, 'last_checkpoint')
-    if not pointer.is_file():
-        return None
-    last = Path(pointer.read_text().strip())
-    if _is_whole(last):
-        return str(last)
-    files = [file for file in Path(work_dir).glob('*.pth')
-             if re.fullmatch(r'(epoch|iter)_\d+\.pth', file.name)]
-    for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True):
-        if _is_whole(file):
-            print_log(f'The last checkpoint, {last}, is missing or damaged: going on from {file}',
-                      'current', logging.WARNING)
+    work_dir = Path(work_dir).absolute()
+    folders, names, files = [work_dir], [r'(iter|epoch)_\d+\.pth'], []
+    pointer = work_dir / 'last_checkpoint'
+    if pointer.is_file() and (text := pointer.read_text(errors='replace').strip('\0\n ')):
+        last = Path(text)
+        local = work_dir / last.name  # the work dir may have been copied
+        files.append(local if local.is_file() else last)
+        folders.append(last.parent)  # of a checkpoint hook with an out_dir
+        names.append(re.sub(r'\d+(?!.*\d)', r'\\d+', re.escape(last.name)))
+    others = [file for folder in folders for file in folder.glob('*')
+              if re.fullmatch('|'.join(names), file.name)]
+    others.sort(key=lambda file: int(re.findall(r'\d+', file.name)[-1]), reverse=True)
+    for file in dict.fromkeys(files + others):
+        fault = _find_fault(file, trust)
+        if fault is None:
             return str(file)
-    raise UserError(f'--resume: the last checkpoint, {last}, is missing or damaged, and {work_dir} '
-                    'has no other that is whole. Give one, --resume CHECKPOINT, or another '
-                    '--work-dir to start anew')
+        print_log(f"{file} can't be resumed: {fault}", 'current', logging.WARNING)
+    if files + others:
+        raise UserError(f'--resume: none of the checkpoints in {work_dir} is whole. Give one, '
+                        '--resume CHECKPOINT, or another --work-dir to start anew')
+    return None
 
 
-def _is_whole(path: Path) -> bool:
-    """Whether a checkpoint's checksums are right."""
+def _find_fault(path: Path, trust: bool) -> str | None:
+    """Says what is wrong with a checkpoint, be it found by its checksums or by loading it."""
     try:
+        read_training_checkpoint(path, mmap=True, trust=trust)
         with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile):
-        return False
+            damaged = archive.testzip()
+        return damaged and f'{damaged} in it is damaged'
+    except Exception as error:  # of many kinds, depending on which byte is wrong
+        return str(error) or type(error).__name__

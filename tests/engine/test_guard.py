@@ -4,7 +4,8 @@ from functools import partial
 
 import pytest
 import torch
-from small_runner import small_runner
+from mmengine.hooks import EMAHook
+from small_runner import OneWeight, small_runner
 
 from cbsa_mm.engine import NonFiniteGuardHook
 from cbsa_mm.errors import UserError
@@ -28,9 +29,42 @@ def test_a_bad_step_changes_nothing(tmp_path):
     assert torch.equal(first, second)
 
 
+@pytest.mark.skipif(torch.__version__ < '2.2', reason='optimizers ignore hooks then')
 def test_a_bad_step_changes_nothing_after_a_compilation(tmp_path):
     torch.compile(lambda x: x + 1, backend='eager')(torch.ones(1))
     assert train(tmp_path, [1, math.nan, 1]).model.weight.isfinite()
+
+
+class Normed(OneWeight):
+    def __init__(self):
+        super().__init__()
+        self.norm = torch.nn.BatchNorm1d(2)
+
+    def forward(self, inputs, **kwargs):
+        return super().forward([self.norm(x + torch.eye(2)) for x in inputs], **kwargs)
+
+
+def test_a_bad_image_leaves_no_trace_in_buffers(tmp_path):
+    """BatchNorm's statistics take it in before there is a loss."""
+
+    def train(inputs):
+        average = EMAHook(momentum=0.5)
+        runner = small_runner(tmp_path / str(len(inputs)), inputs,
+                              [average, NonFiniteGuardHook()], model=Normed())
+        runner.train()
+        return runner.model.state_dict(), average.ema_model.state_dict()
+
+    (model, average), (same, _) = train([1, math.nan, 2, math.nan]), train([1, 2])
+    assert all(torch.equal(model[name], same[name]) for name in same)
+    assert all(value.isfinite().all() for value in average.values())
+
+
+def test_a_model_that_is_not_finite_is_not_saved(tmp_path):
+    runner = small_runner(tmp_path, [1, 1], [NonFiniteGuardHook()], checkpoint=CHECKPOINT)
+    runner.model.register_buffer('statistics', torch.tensor([1, math.inf]))
+    with pytest.raises(UserError, match='1 tensors of the model, such as statistics, have NaN or'):
+        runner.train()
+    assert not list(tmp_path.glob('*.pth'))
 
 
 def test_bad_steps_in_a_row_stop_the_run(tmp_path):

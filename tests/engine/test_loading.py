@@ -15,10 +15,7 @@ from cbsa_mm.engine import PlainCheckpointHook, load_checkpoint, use_safe_loadin
 
 @pytest.fixture
 def safe_loading():
-    schemes = CheckpointLoader._schemes.copy()
-    use_safe_loading()
-    yield
-    CheckpointLoader._schemes = schemes
+    use_safe_loading()  # from here on: tests of tools want no other, either
 
 
 def test_log_history_survives_as_data(tmp_path):
@@ -94,7 +91,9 @@ def test_downloads_are_read_as_data_too(safe_loading, server, tmp_path, monkeypa
     assert not (tmp_path / 'created').exists()
 
 
-@pytest.mark.parametrize('address', ['s3://a/b.pth', 'torchvision://resnet50', 'modelzoo://x'])
+@pytest.mark.parametrize('address', [
+    's3://a/b.pth', 'petrel:s3://a', 'petrel://a', 'pavi://a', 'modelzoo://x', 'mmcls://x',
+    'torchvision://resnet50', 'openmmlab://x', 'open-mmlab://x', 'open-mmlab:s3://x', 'ftp://x'])
 def test_other_addresses_are_refused(address, safe_loading):
     with pytest.raises(ValueError, match='is neither a file nor an http.s. address: download it'):
         CheckpointLoader.load_checkpoint(address)

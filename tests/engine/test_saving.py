@@ -1,6 +1,7 @@
 """Checkpoints that are whole, and what a run goes on from."""
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,19 +38,19 @@ def said(monkeypatch):
 
 @pytest.fixture
 def work_dir(tmp_path):
-    """Checkpoints from old to new, the last of which last_checkpoint names."""
-    for age, name in enumerate(['iter_12', 'iter_9', 'best_mIoU_iter_9', 'iter_6']):
+    """Checkpoints, by their ages from old to new, the last of which last_checkpoint names."""
+    for i, name in enumerate(['iter_9', 'best_mIoU_iter_9', 'iter_24', 'iter_12', 'iter_6']):
         file = tmp_path / f'{name}.pth'
         torch.save(dict(state_dict=dict(a=torch.ones(1000))), file)
-        os.utime(file, (1e9 - age, 1e9 - age))
-    (tmp_path / 'last_checkpoint').write_text(f'{tmp_path}/iter_12.pth')
+        os.utime(file, (1e9 + i, 1e9 + i))  # a clock may go back
+    (tmp_path / 'last_checkpoint').write_text(f'{tmp_path}/iter_24.pth')
     return tmp_path
 
 
 def test_resume_takes_the_last(work_dir, said):
     cfg = Config(dict(work_dir=str(work_dir), load_from='pretrained.pth'))
     use_resume(cfg, 'auto')
-    assert cfg.resume and cfg.load_from == f'{work_dir}/iter_12.pth'
+    assert cfg.resume and cfg.load_from == f'{work_dir}/iter_24.pth'
     use_resume(cfg, 'given.pth')
     assert cfg.load_from == 'given.pth' and said == []
 
@@ -61,23 +62,56 @@ def test_without_checkpoints_a_run_starts_anew(tmp_path, said):
     assert said == [f'--resume: {tmp_path} has no checkpoint yet, so the training starts anew']
 
 
-@pytest.mark.parametrize('damage', [cut, flip, empty, Path.unlink])
-def test_a_damaged_checkpoint_is_passed_over(damage, work_dir, said):
+@pytest.mark.parametrize('damage, fault', [
+    (cut, 'is cut off'), (flip, 'is damaged'), (empty, 'is empty'),
+    (Path.unlink, 'there is no checkpoint')])
+def test_a_damaged_checkpoint_is_passed_over(damage, fault, work_dir, said):
+    damage(work_dir / 'iter_24.pth')
+    assert find_checkpoint(work_dir) == f'{work_dir}/iter_12.pth'
+    assert said[0].startswith(f"{work_dir}/iter_24.pth can't be resumed: ") and fault in said[0]
     damage(work_dir / 'iter_12.pth')
-    assert find_checkpoint(work_dir) == f'{work_dir}/iter_9.pth'
-    assert said == [f'The last checkpoint, {work_dir}/iter_12.pth, is missing or damaged: going on '
-                    f'from {work_dir}/iter_9.pth']
     damage(work_dir / 'iter_9.pth')
     assert find_checkpoint(work_dir) == f'{work_dir}/iter_6.pth'  # the best has no optimizer
     damage(work_dir / 'iter_6.pth')
-    with pytest.raises(UserError, match='iter_12.pth, is missing or damaged, and .* has no other '
-                       'that is whole. Give one, --resume CHECKPOINT'):
+    with pytest.raises(UserError, match='none of the checkpoints in .* is whole. Give one, '
+                       '--resume CHECKPOINT'):
         find_checkpoint(work_dir)
 
 
-def test_an_empty_pointer_is_no_obstacle(work_dir, said):
-    empty(work_dir / 'last_checkpoint')
-    assert find_checkpoint(work_dir) == f'{work_dir}/iter_12.pth'
+def test_any_flipped_bit_is_found(work_dir, said):
+    file = work_dir / 'iter_24.pth'
+    content = file.read_bytes()
+    size = len(content)
+    for place in {*range(60), *range(60, size, 97), *range(size - 400, size)}:
+        file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1:])
+        if find_checkpoint(work_dir) == str(file):  # the bit is of a date or the like
+            assert torch.load(file, weights_only=True)['state_dict']['a'].equal(torch.ones(1000))
+
+
+@pytest.mark.parametrize('text', [None, b'', b'\0' * 20, b'\xff\xfe', b'iter_24.pth\n'])
+def test_the_pointer_is_no_obstacle(text, work_dir):
+    if text is None:
+        (work_dir / 'last_checkpoint').unlink()
+    else:
+        (work_dir / 'last_checkpoint').write_bytes(text)
+    assert find_checkpoint(work_dir) == f'{work_dir}/iter_24.pth'
+
+
+def test_checkpoints_of_other_names_and_places(tmp_path):
+    for number in (8, 9, 10):
+        file = tmp_path / f'elsewhere/v2_step{number}.ckpt'
+        file.parent.mkdir(exist_ok=True)
+        torch.save(dict(state_dict=dict(a=torch.ones(1))), file)
+    (tmp_path / 'last_checkpoint').write_text(str(file))
+    assert find_checkpoint(tmp_path) == str(file)
+    empty(file)
+    assert find_checkpoint(tmp_path) == str(file).replace('10', '9')
+
+
+def test_a_copied_work_dir_goes_on_from_its_own(work_dir, tmp_path_factory):
+    copy = tmp_path_factory.mktemp('copy') / 'work'
+    shutil.copytree(work_dir, copy)
+    assert find_checkpoint(copy) == f'{copy}/iter_24.pth'
 
 
 class Score(Hook):
@@ -96,8 +130,8 @@ def names(folder):
 
 
 def train(work_dir, iterations, max_keep_ckpts, hooks=(), **kwargs):
-    checkpoint = dict(type='WholeCheckpointHook', by_epoch=False, interval=1,
-                      max_keep_ckpts=max_keep_ckpts, **kwargs)
+    checkpoint = dict(type='CheckpointHook', by_epoch=False, interval=1,
+                      max_keep_ckpts=max_keep_ckpts, backend_args=dict(backend='whole'), **kwargs)
     small_runner(work_dir, [1] * iterations, hooks, checkpoint).train()
 
 
@@ -120,12 +154,25 @@ def test_a_checkpoint_stays_until_its_successor_is_whole(tmp_path, monkeypatch):
 def test_as_many_are_kept_as_wanted_and_other_files_too(tmp_path):
     (tmp_path / 'iter_1.pth.old').touch()
     (tmp_path / 'iter_0.pth').touch()
-    (tmp_path / '.half3_1.pth').touch()
+    (tmp_path / '.mine.pth').touch()
+    (tmp_path / '.iter_3.half.pth').touch()  # of a killed run
     train(tmp_path, 5, 2)
     assert names(tmp_path) == {'iter_5.pth', 'iter_4.pth', 'iter_0.pth', 'iter_1.pth.old',
-                               'last_checkpoint'}
+                               '.mine.pth', 'last_checkpoint'}
     train(tmp_path / 'all', 3, -1)
     assert {'iter_1.pth', 'iter_2.pth', 'iter_3.pth'} <= names(tmp_path / 'all')
+
+
+def test_other_runs_keep_their_checkpoints(tmp_path):
+    """As when a run goes on in a copy of its folder, whose history names the first."""
+    backend, other = WholeFileBackend(), tmp_path / 'first/best.pth'
+    backend.put(b'1', other)
+    backend.remove(other)
+    backend.put(b'2', tmp_path / 'second/best.pth')
+    assert other.read_bytes() == b'1'
+    backend.remove(other)
+    backend.put(b'3', other)  # the same once more
+    assert other.read_bytes() == b'3'
 
 
 def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):

@@ -37,6 +37,7 @@ train_dataloader = dict(
     num_workers=4,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),  # whole epochs, the last batch filled up
+    batch_sampler=dict(type='SeededBatchSampler'),
     dataset=dict(
         type='ADE20KDataset',
         data_root='data/ade/ADEChallengeData2016',

@@ -25,6 +25,7 @@ train_dataloader = dict(
     num_workers=8,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
+    batch_sampler=dict(type='SeededBatchSampler'),
     dataset=dict(
         type='CocoDataset',
         data_root=data_root,

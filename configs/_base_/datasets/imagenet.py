@@ -27,6 +27,7 @@ train_dataloader = dict(
     persistent_workers=True,
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='DefaultSampler', shuffle=True),
+    batch_sampler=dict(type='SeededBatchSampler'),
     dataset=dict(
         type='ImageNet', data_root='data/imagenet', data_prefix='train', pipeline=train_pipeline))
 val_dataloader = dict(

@@ -19,6 +19,7 @@ train_dataloader = dict(
     persistent_workers=True,
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='DefaultSampler', shuffle=True),
+    batch_sampler=dict(type='SeededBatchSampler'),
     dataset=dict(
         type='ShapesDataset', task='classification', num_images=2000, seed=0,
         pipeline=train_pipeline))

@@ -27,6 +27,7 @@ train_dataloader = dict(
     num_workers=2,
     persistent_workers=True,
     sampler=dict(type='InfiniteSampler', shuffle=True),
+    batch_sampler=dict(type='SeededBatchSampler'),
     dataset=dict(type='ShapesDataset', num_images=100000, seed=0, pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=8,

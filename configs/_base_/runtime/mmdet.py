@@ -11,7 +11,11 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='WholeCheckpointHook', interval=1, max_keep_ckpts=2, save_best='coco/bbox_mAP'),
+        type='CheckpointHook',
+        interval=1,
+        max_keep_ckpts=2,
+        save_best='coco/bbox_mAP',
+        backend_args=dict(backend='whole')),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='DetVisualizationHook'))
 custom_hooks = [

@@ -11,11 +11,12 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='WholeCheckpointHook',
+        type='CheckpointHook',
         by_epoch=False,
         interval=2 * 2527,  # iterations; 2 epochs of ADE20K
         max_keep_ckpts=2,
-        save_best='mIoU'),
+        save_best='mIoU',
+        backend_args=dict(backend='whole')),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='SegVisualizationHook'))
 custom_hooks = [
