@@ -13,6 +13,7 @@ from mmengine.dataset import BaseDataset, Compose
 from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.runner import Runner
 from PIL import Image
+from torchvision import transforms
 
 import cbsa_mm  # noqa: F401
 from cbsa_mm.datasets.shapes import render
@@ -59,7 +60,8 @@ def test_says_how_to_run_it(path):
     config = path.relative_to(CONFIGS.parent)
     assert command in (f'# bash tools/dist_train.sh {config} 8',
                        f'# bash tools/dist_train.sh {config} 8 --amp',
-                       f'# python tools/train.py {config}')
+                       f'# python tools/train.py {config}',
+                       f'# python tools/train.py {config} --amp')
 
 
 @each_experiment
@@ -274,9 +276,38 @@ def test_adaptation_recipe(size, pixels, short_side):
         short_side, pixels]
 
 
-@pytest.mark.parametrize('size', 'tsbl')
 @pytest.mark.parametrize('name', ['cifar10', 'cifar100', 'flowers102', 'pets'])
-def test_fine_tuning_recipe(size, name):
+def test_fine_tuning_images_are_those_of_the_released_transforms(name, tmp_path):
+    cfg = Config.fromfile(CONFIGS / f'finetune/cbt-t_{name}.py')
+    init_default_scope('mmpretrain')
+    file = tmp_path / 'image.jpg'
+    pixels = render(0, 0, 96, 1)[0][:64]
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned, which PIL does not undo
+    Image.fromarray(pixels).save(file, exif=exif)
+    image = Image.open(file).convert('RGB')
+    sample = dict(img=np.array(image)) if 'cifar' in name else dict(img_path=str(file))
+    normalize = [transforms.ToTensor(), transforms.Normalize((0.485, 0.456, 0.406),
+                                                             (0.229, 0.224, 0.225))]
+    augment = [transforms.RandomResizedCrop((224, 224)), transforms.RandomHorizontalFlip(),
+               transforms.RandAugment(2, 14)]
+    preprocessor = MODELS.build(dict(cfg.data_preprocessor, type='ClsDataPreprocessor'))
+    for split, steps in (('train', augment), ('test', [transforms.Resize((224, 224))])):
+        pipeline = Compose(cfg[f'{split}_dataloader'].dataset.pipeline)
+        published = transforms.Compose(steps + normalize)
+        for seed in range(20 if split == 'train' else 1):
+            torch.manual_seed(seed)
+            inputs = pipeline(dict(sample))['inputs']
+            torch.manual_seed(seed)
+            expected = published(image)
+            inputs = preprocessor(dict(inputs=inputs[None]))['inputs'][0]
+            assert torch.allclose(inputs, expected, atol=1e-6), (split, seed)
+
+
+@pytest.mark.parametrize('size', 'tsbl')
+@pytest.mark.parametrize('name, split', [
+    ('cifar10', 'train'), ('cifar100', 'train'), ('flowers102', 'train'), ('pets', 'trainval')])
+def test_fine_tuning_recipe(size, name, split):
     cfg = Config.fromfile(CONFIGS / f'finetune/cbt-{size}_{name}.py')
     pretrained = Config.fromfile(CONFIGS / f'cbt/cbt-{size}_in1k.py')
     assert cfg.model.backbone.pop('init_cfg') == dict(
@@ -285,4 +316,7 @@ def test_fine_tuning_recipe(size, name):
     assert cfg.optim_wrapper.optimizer == dict(
         type='AdamW', lr=5e-5, betas=(0.9, 0.999), weight_decay=0.01)
     assert cfg.auto_scale_lr.base_batch_size == cfg.train_dataloader.batch_size == 64
-    assert cfg.train_dataloader.dataset.type == cfg.test_dataloader.dataset.type
+    assert cfg.model.head.loss == dict(type='CrossEntropyLoss')
+    assert cfg.train_cfg.max_epochs == 400
+    train, test = cfg.train_dataloader.dataset, cfg.test_dataloader.dataset
+    assert (train.type, train.split, test.split) == (test.type, split, 'test')

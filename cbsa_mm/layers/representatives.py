@@ -87,6 +87,32 @@ class PrincipalDirections(nn.Module):
         return A @ A.mT
 
 
+class OrthogonalRepresentatives(PrincipalDirections):
+    """Orthogonal representatives of any lengths (paper, appendix B).
+
+    They are the principal directions under a rotation and a scaling. The rotation cancels out of
+    the result, so that the scaling is what there is to learn: lambda_i for the i-th direction turns
+    eq. 12's function of the spectrum into f(l) = lambda_i^2 eps^2 / (eps^2 + lambda_i^2 l).
+
+    Args:
+        num_heads: Subspaces h.
+        head_dims: Width p of a subspace.
+    """
+
+    def __init__(self, num_heads: int, head_dims: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(num_heads, head_dims, 1))
+
+    def forward(self, w: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
+        """Scales the principal directions of the tokens (B, h, N, p), the weakest first.
+
+        The directions are constants to autograd, here too. Where the scales differ, the result
+        depends on them, and the tokens' gradient leaves out how they turn, of which the derivative
+        has no bound where singular values meet.
+        """
+        return self.scale * super().forward(w, grid, grid_offset)         # (B, h, p, p)
+
+
 class FixedAxes(nn.Module):
     """The axes of each subspace, on which tokens are taken apart by channels, eq. 13."""
 

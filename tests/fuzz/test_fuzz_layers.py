@@ -9,7 +9,8 @@ from cbsa_mm.layers import CBSA, ISTA, MHSA, TSSA, AdaptedMHSA, Block, CrossMSSA
 from cbsa_mm.layers.cbsa import REFUSALS
 
 CHOICES = [(representatives, contraction)
-           for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'fixed')
+           for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'orthogonal',
+                                  'fixed')
            for contraction in ('softmax', 'inverse', 'none')
            if (representatives, contraction) not in REFUSALS]
 

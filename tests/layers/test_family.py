@@ -4,12 +4,14 @@ import pytest
 import released
 import torch
 import torch.nn.functional as F
+from torch.func import functional_call
 
 from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, CrossMSSA
 from cbsa_mm.layers.cbsa import REFUSALS
 
 CHOICES = [(representatives, contraction)
-           for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'fixed')
+           for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'orthogonal',
+                                  'fixed')
            for contraction in ('softmax', 'inverse', 'none')
            if (representatives, contraction) not in REFUSALS]
 GRID = (5, 4)
@@ -78,6 +80,30 @@ def test_principal_directions_bear_repeated_tokens():
     identity = torch.eye(4, dtype=torch.double)
     expected = w @ torch.linalg.inv(identity + w.mT @ w / 0.1**2)
     torch.testing.assert_close(y, project_out(attn, expected))
+
+
+@pytest.mark.parametrize('eps', [0.5, 3.])
+def test_orthogonal_representatives_descend_the_coding_rate(eps):
+    """Of representatives P W A as in appendix B, whatever the rotation P."""
+    attn, x = make(representatives='orthogonal', contraction='inverse', eps=eps), tokens()
+    scale = torch.nn.init.normal_(attn.representatives.scale)         # the weakest direction first
+    W = project_in(attn, x).mT.detach().requires_grad_()              # tokens as columns
+    A = torch.linalg.svd(W, full_matrices=False).Vh.mT.detach() * scale.flip(1).mT
+    P = torch.linalg.qr(torch.randn(3, 4, 4, dtype=torch.double)).Q
+    Q = P @ W @ A
+    rate = torch.logdet(torch.eye(4, dtype=torch.double) + Q.mT @ Q / eps**2).sum() / 2
+    [gradient] = torch.autograd.grad(rate, W)
+    torch.testing.assert_close(attn(x, GRID), project_out(attn, eps**2 * gradient.mT))
+    assert torch.autograd.gradcheck(
+        lambda scale: functional_call(attn, {'representatives.scale': scale}, (x, GRID)), scale)
+
+
+def test_orthogonal_representatives_of_one_length_are_the_spectrum_form():
+    attn, x = make(representatives='orthogonal', contraction='inverse', eps=1.), tokens()
+    squares = torch.nn.init.constant_(attn.representatives.scale, 2).flip(1).squeeze(-1)**2
+    left, singular, right = torch.linalg.svd(project_in(attn, x), full_matrices=False)
+    scaled = singular * squares / (1 + squares * singular**2)
+    assert_same(attn, x, project_out(attn, left * scaled.unsqueeze(-2) @ right))
 
 
 @pytest.mark.parametrize('eps', [0.1, 2.])
