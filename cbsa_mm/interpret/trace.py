@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cbsa_mm.layers import CBSA, MHSA, SubspaceAttention
+from cbsa_mm.layers import CBSA, MHSA, LinearAttention, SubspaceAttention
 from cbsa_mm.layers.cbsa import coefficients
 
 
@@ -74,6 +74,8 @@ def trace(attn: nn.Module, x: Tensor, grid: tuple[int, int] | None = None,
     """
     if isinstance(attn, MHSA):
         q, k, v = attn.split_heads(attn.in_proj(x)).chunk(3, dim=1)
+        if isinstance(attn, LinearAttention):
+            return Trace(v)
         if not hasattr(attn, 'representatives'):
             return Trace(v, queries=q, keys=k)
         return _with_representatives(attn, q, k, v, grid, grid_offset)
