@@ -30,7 +30,8 @@ ROOT = {
 # and in mmseg's, as they derive from its classes.
 MMSEG = {
     'MODELS': {'cbsa_mm.decode_heads': [
-        'CBTMaskTransformerHead', 'DEPICTCAHead', 'DEPICTSAHead']},
+        'CBTMaskTransformerHead', 'DEPICTCAHead', 'DEPICTSAHead'],
+        'cbsa_mm.segmentors': ['SlidingEncoderDecoder']},
     'DATASETS': {'cbsa_mm.datasets': ['CamVidDataset']},
 }
 

@@ -8,6 +8,7 @@ from cbsa_mm.checkpoints import Table
 
 DATA = Path(__file__).parent / 'data'
 
+
 def read(name: str) -> dict[str, Tensor]:
     """Reads the tensors of tests/data/NAME.safetensors."""
     with safe_open(DATA / f'{name}.safetensors', framework='pt') as file:
@@ -22,3 +23,14 @@ def pick(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def rename(tensors: dict[str, Tensor], table: Table) -> dict[str, Tensor]:
     """Puts released names into ours, of some or all tensors of a model."""
     return {table.rename(name, 'released'): tensor for name, tensor in tensors.items()}
+
+
+def relative_error(ours: Tensor, theirs: Tensor) -> float:
+    """|ours - theirs| / |theirs|, in the Euclidean norm."""
+    return ((ours - theirs).norm() / theirs.norm()).item()
+
+
+def agree(what: str, error: float, limit: float) -> None:
+    """Asserts that an error is within its limit, and prints both: ``pytest -m released -s``."""
+    print(f'\n{what}: {error:.1e} (asserted: at most {limit:.0e})', end='')
+    assert error <= limit, what

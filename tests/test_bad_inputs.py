@@ -44,8 +44,7 @@ def train(config, options):
 
 
 def ade20k_train(root, *options):
-    small = ['model.backbone.num_layers=1', 'model.backbone.out_indices=0',
-             'model.decode_head.num_layers=1']
+    small = ['model.backbone.arch.num_layers=1', 'model.decode_head.num_layers=1']
     return train('cbt-t_ade20k', [*ade20k_options(root), *small, *options])
 
 

@@ -64,7 +64,7 @@ def test_says_how_to_run_it(path):
 
 @each_experiment
 def test_builds_at_full_size_as_its_metafile_says(path, monkeypatch):
-    # Without memory for the tensors, but for those by which mmseg finds its drop path rates.
+    # Without memory for the tensors, but for those by which mmseg's heads find drop path rates.
     monkeypatch.setattr(torch, 'linspace', partial(torch.linspace, device='cpu'))
     cfg, head = load(path)
     size = cfg.model.backbone.img_size
@@ -88,7 +88,7 @@ def test_builds_at_full_size_as_its_metafile_says(path, monkeypatch):
 def shrink(cfg, head):
     """Leaves 4 layers of width 48, 64 pixels, and two iterations without validation, on shapes."""
     backbone, sizes = cfg.model.backbone, dict(embed_dims=48, num_layers=4, num_heads=3)
-    backbone.update(dict(arch=sizes) if 'arch' in backbone else sizes, img_size=64)
+    backbone.update(arch=sizes, img_size=64)
     backbone.pop('init_cfg', None)
     if 'out_indices' in backbone:
         backbone.out_indices = (0, 1, 2, 3)
@@ -225,21 +225,22 @@ def test_segmenter_has_the_width_and_heads_of_its_encoder(size):
     mask, linear = (Config.fromfile(CONFIGS / f'segmenter/segmenter-{kind}-{size}_ade20k.py').model
                     for kind in ('mask', 'linear'))
     head, vit = mask.decode_head, mask.backbone
-    assert head.in_channels == head.channels == head.embed_dims == vit.embed_dims
-    assert head.num_heads == vit.num_heads == vit.embed_dims // 64
-    assert linear.decode_head.in_channels == linear.decode_head.channels == vit.embed_dims
+    width = vit.arch.embed_dims
+    assert head.in_channels == head.channels == head.embed_dims == width
+    assert head.num_heads == vit.arch.num_heads == width // 64
+    assert linear.decode_head.in_channels == linear.decode_head.channels == width
 
 
 @pytest.mark.parametrize('size, layers', [('s', 3), ('b', 6)])
-@pytest.mark.parametrize('name, classes, crop, short_side, stride, lr, batch, epochs, iters', [
-    ('pascal-context', 60, 480, 520, 320, 1e-3, 16, 256, 313),
-    ('cityscapes', 19, 768, 1024, 512, 1e-2, 8, 216, 372),
-    ('voc12aug', 21, 512, 512, 480, 1e-3, 16, 64, 662),
+@pytest.mark.parametrize('name, classes, crop, short_side, interval, lr, batch, epochs, iters', [
+    ('pascal-context', 60, 480, 520, 8, 1e-3, 16, 256, 313),
+    ('cityscapes', 19, 768, 1024, 4, 1e-2, 8, 216, 372),
+    ('voc12aug', 21, 512, 512, 4, 1e-3, 16, 64, 662),
 ])
-def test_recipes_on_other_segmentation_data(size, layers, name, classes, crop, short_side, stride,
-                                            lr, batch, epochs, iters):
+def test_recipes_on_other_segmentation_data(size, layers, name, classes, crop, short_side,
+                                            interval, lr, batch, epochs, iters):
     cfg = Config.fromfile(CONFIGS / f'cbt/cbt-{size}_{name}.py')
-    crop, head = (crop, crop), cfg.model.decode_head
+    stride, crop, head = crop - 32, (crop, crop), cfg.model.decode_head
     assert (head.num_classes, head.num_layers) == (classes, layers)
     assert cfg.model.test_cfg == dict(mode='slide', crop_size=crop, stride=(stride, stride))
     assert cfg.model.backbone.img_size == cfg.model.data_preprocessor.size == crop
@@ -251,7 +252,7 @@ def test_recipes_on_other_segmentation_data(size, layers, name, classes, crop, s
         type='SGD', lr=lr, momentum=0.9, nesterov=True, weight_decay=0.)
     assert cfg.auto_scale_lr.base_batch_size == 8 * cfg.train_dataloader.batch_size == batch
     assert cfg.train_cfg.max_iters == cfg.param_scheduler.end - 1 == epochs * iters
-    assert cfg.default_hooks.checkpoint.interval == cfg.train_cfg.val_interval == 4 * iters
+    assert cfg.default_hooks.checkpoint.interval == cfg.train_cfg.val_interval == interval * iters
 
 
 @pytest.mark.parametrize('size', 'tsbl')

@@ -29,10 +29,6 @@ net_kwargs:
 pytestmark = pytest.mark.e2e
 
 
-def relative_error(ours, theirs):
-    return ((ours - theirs).norm() / theirs.norm()).item()
-
-
 def golden(name):
     return released.pick(released.read(name), 'weight.')
 
@@ -75,7 +71,7 @@ def test_golden_classifiers(name, prefix, run_tool, tmp_path):
     run_tool('convert_checkpoint', 'x.pth.tar', 'cbt.pth', '--config', 'cbt.py', *heads)
     _, model = build('cbt.py', 'cbt.pth')
     features = model.extract_feat(numbers['input.image'])
-    assert relative_error(model.head(features), numbers['output.logits']) < 1e-5
+    assert released.relative_error(model.head(features), numbers['output.logits']) < 1e-5
 
     run_tool('convert_checkpoint', 'cbt.pth', 'back.pth', '--to', 'official')
     back = torch.load('back.pth', weights_only=True)
@@ -94,7 +90,7 @@ def test_golden_depict_decoders(kind, run_tool, tmp_path):
     _, model = build('depict.py', 'depict.pth')
     features = numbers['input.tokens'].mT.unflatten(2, (16, 16))
     masks = model.decode_head([features])
-    assert relative_error(masks, numbers['output.masks']) < 1e-5
+    assert released.relative_error(masks, numbers['output.masks']) < 1e-5
 
 
 @torch.no_grad()
@@ -105,7 +101,7 @@ def test_golden_segmenter(run_tool, tmp_path):
     run_tool('convert_checkpoint', 'checkpoint.pth', 'cbt.pth', '--config', 'cbt.py')
     cfg, model = build('cbt.py', 'cbt.pth')
     logits = model.encode_decode(numbers['input.image'], [dict(img_shape=(256, 256))])
-    assert relative_error(logits[..., ::8, ::8], numbers['output.logits']) < 1e-5
+    assert released.relative_error(logits[..., ::8, ::8], numbers['output.logits']) < 1e-5
 
     (tmp_path / 'back').mkdir()
     run_tool('convert_checkpoint', 'cbt.pth', 'back/checkpoint.pth', '--to', 'official')
@@ -159,7 +155,7 @@ def test_full_size_classifiers(size, run_tool, tmp_path, capsys):
     image = torch.randn(1, 3, 224, 224)
     theirs = models.classify(weights, image, h)
     ours = model.head(model.extract_feat(image))
-    assert relative_error(ours, theirs) < 1e-5
+    assert released.relative_error(ours, theirs) < 1e-5
     run_tool('convert_checkpoint', 'cbt.pth', 'back.pth', '--to', 'official')
     back = torch.load('back.pth', weights_only=True)['state_dict']
     assert equal(back, {f'module.{name}': tensor for name, tensor in weights.items()})
@@ -177,7 +173,7 @@ def test_full_size_segmenters(size, layers, side, run_tool, tmp_path, capsys):
     _, model = build(ROOT / f'configs/cbt/cbt-{size}_ade20k.py', 'cbt.pth')
     image = torch.randn(1, 3, side, side)
     ours = model.decode_head(model.extract_feat(image))
-    assert relative_error(ours, models.segment(weights, image, h)) < 1e-5
+    assert released.relative_error(ours, models.segment(weights, image, h)) < 1e-5
     run_tool('convert_checkpoint', 'cbt.pth', 'back.pth', '--to', 'official')
     assert equal(torch.load('back.pth', weights_only=True)['model'], weights)
 
@@ -191,7 +187,7 @@ def test_distilled_segmenter(run_tool, tmp_path):
     assert cfg.model.data_preprocessor.mean == [123.675, 116.28, 103.53]
     image = torch.randn(1, 3, 96, 96)
     ours = model.decode_head(model.extract_feat(image))
-    assert relative_error(ours, models.segment(weights, image, 3)) < 1e-5
+    assert released.relative_error(ours, models.segment(weights, image, 3)) < 1e-5
 
 
 def save_vit(path, weights):
@@ -230,7 +226,7 @@ def test_pretrained_vit(name, library, run_tool, tmp_path):
     image = torch.randn(1, 3, 128, 128)
     theirs = models.encode(timm, image, 3)[:, 1:]
     [ours] = backbone(image)
-    assert relative_error(ours.flatten(2).transpose(1, 2), theirs) < 1e-5
+    assert released.relative_error(ours.flatten(2).transpose(1, 2), theirs) < 1e-5
 
     run_tool('convert_checkpoint', 'encoder.pth', f'back-{name}', '--to', 'official')
     assert equal(read_vit(tmp_path / f'back-{name}'), weights)

@@ -134,8 +134,9 @@ class CBT(BaseModule):
             UserError: If the images have another number of channels.
         """
         if image.ndim != 4 or image.shape[1] != self.in_channels:
-            raise UserError(f'{type(self).__name__} with in_channels={self.in_channels} takes images of shape '
-                             f'(B, {self.in_channels}, H, W), got {tuple(image.shape)}')
+            raise UserError(f'{type(self).__name__} with in_channels={self.in_channels} takes '
+                            f'images of shape (B, {self.in_channels}, H, W), got '
+                            f'{tuple(image.shape)}')
         x = self.stem(image)
         grid = tuple(x.shape[2:])
         x = x.flatten(2).transpose(1, 2)                                          # (B, H*W, d)

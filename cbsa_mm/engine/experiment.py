@@ -184,7 +184,7 @@ def _segmenter(facts: dict) -> dict:
             backbone['mlp_ratio'] = facts['mlp_dims'] / facts['embed_dims']
     backbone['interpolate_mode'] = 'bilinear'
     head = dict(type=facts['head'], in_channels=facts['embed_dims'], attn_cfg=None)
-    model = dict(type='EncoderDecoder', backbone=backbone, decode_head=head)
+    model = dict(type='SlidingEncoderDecoder', backbone=backbone, decode_head=head)
     if 'decoder_num_layers' in facts:
         height, width = facts['img_size']
         if not facts['distilled']:

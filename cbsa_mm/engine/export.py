@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.compat import HAS_TORCH_EXPORT, prepare_tracing
 from cbsa_mm.errors import UserError
-from cbsa_mm.layers import pad_to_patches, resize_pos_embed
 
 from .deploy import TOLERANCE, switch_to_deploy
 from .model import load_model, native_size
@@ -98,7 +97,6 @@ def export_file(cfg: Config,
         raise UserError(f'the logits of the model are not finite: does {checkpoint} hold trained '
                         'weights?')
     switch_to_deploy(model)
-    _make_dynamic(model.backbone)
     function = ImageToLogits(model, size if fixed_size else None).eval()
     write, read = FORMATS[fmt]
     errors = {}
@@ -170,39 +168,6 @@ def _make_images(model: nn.Module, size: tuple[int, int], fixed_size: bool) -> l
     generator = torch.Generator().manual_seed(0)
     return [torch.randn(batch, channels, *shape, generator=generator)
             for batch, shape in ((2, size), (1, other))]
-
-
-def _make_dynamic(backbone: nn.Module) -> None:
-    """Has mmseg's ViT pad images and resize its position embeddings for every size.
-
-    By itself it does so where sizes differ, which a recorded graph would decide by the example.
-    """
-    if not hasattr(backbone, '_pos_embeding'):  # mmseg's spelling
-        return
-    side = backbone.patch_size
-    grid = tuple(length // side for length in backbone.img_size)
-
-    def add_pos_embed(x: Tensor, target: tuple[int, int], pos_embed: Tensor) -> Tensor:
-        return x + resize_pos_embed(pos_embed, grid, target, mode=backbone.interpolate_mode)
-
-    backbone._pos_embeding = add_pos_embed
-    backbone.patch_embed.adap_padding = PadToPatches(side)
-
-
-class PadToPatches(nn.Module):
-    """:func:`pad_to_patches` as a module.
-
-    Args:
-        patch_size: Height and width of a patch.
-    """
-
-    def __init__(self, patch_size: int) -> None:
-        super().__init__()
-        self.patch_size = patch_size
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Pads images (B, C, H, W)."""
-        return pad_to_patches(image, self.patch_size)
 
 
 def _compare(run: Callable[[Tensor], Tensor], image: Tensor, reference: Tensor,

@@ -1,6 +1,7 @@
 """The fast forms of CBT: deploy, compiled, in half precision, checkpointed, channels last."""
 import oracle
 import pytest
+import released
 import torch
 
 from cbsa_mm.backbones import CBT
@@ -29,10 +30,6 @@ def make(**kwargs):
     return model
 
 
-def relative_error(ours, theirs):
-    return ((ours - theirs).norm() / theirs.norm()).item()
-
-
 @pytest.fixture
 def image():
     return torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
@@ -42,11 +39,11 @@ def test_equals_the_plain_form_with_gradients(image):
     model = make()
     weights = dict(model.named_parameters()) | dict(model.named_buffers())
     ours, theirs = model(image)[0], oracle.cbt(image, weights, 2)
-    assert relative_error(ours, theirs) < 1e-5
+    assert released.relative_error(ours, theirs) < 1e-5
     upstream, parameters = torch.randn_like(ours), list(model.parameters())
     for our_grad, their_grad in zip(torch.autograd.grad(ours, parameters, upstream),
                                     torch.autograd.grad(theirs, parameters, upstream)):
-        assert relative_error(our_grad, their_grad) < 1e-4
+        assert released.relative_error(our_grad, their_grad) < 1e-4
 
 
 @pytest.mark.parametrize('size, kwargs', [
@@ -56,12 +53,12 @@ def test_deploy_form_is_the_same_function(size, kwargs):
     model, image = make(**kwargs), torch.randn(2, 3, size, size)
     expected = model(image)[0]
     model.switch_to_deploy()
-    assert relative_error(model(image)[0], expected) < 1e-5
+    assert released.relative_error(model(image)[0], expected) < 1e-5
     fresh = make(deploy=True, **kwargs)
     fresh.load_state_dict(model.state_dict())
     assert torch.equal(fresh(image)[0], model(image)[0])
     model.switch_to_deploy()
-    assert relative_error(model(image)[0], expected) < 1e-5
+    assert released.relative_error(model(image)[0], expected) < 1e-5
 
 
 def test_deploy_form_stays_frozen_and_trainable():
@@ -88,7 +85,7 @@ def test_mixed_precision(image, dtype, deploy, autocast):
     with autocast(dtype):
         out = model(image)[0].float()
     assert out.isfinite().all()
-    assert relative_error(out, expected) < TOLERANCES[dtype]
+    assert released.relative_error(out, expected) < TOLERANCES[dtype]
 
 
 def test_gradients_in_mixed_precision(image):

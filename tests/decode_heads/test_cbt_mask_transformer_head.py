@@ -11,22 +11,19 @@ from cbsa_mm.checkpoints import CBT_DECODER, DEPICT_CA_DECODER, DEPICT_SA_DECODE
 from cbsa_mm.decode_heads import CBTMaskTransformerHead, DEPICTCAHead, DEPICTSAHead
 
 
-def relative_error(ours, theirs):
-    return ((ours - theirs).norm() / theirs.norm()).item()
-
-
+@pytest.mark.released
 @pytest.mark.parametrize('name, table, head', [
     ('cbt_decoder', CBT_DECODER, CBTMaskTransformerHead),
     ('depict_sa_decoder', DEPICT_SA_DECODER, DEPICTSAHead),
     ('depict_ca_decoder', DEPICT_CA_DECODER, DEPICTCAHead),
 ])
 def test_parity_with_the_released_decoders(name, table, head):
-    golden = released.read(name)
+    golden, title = released.read(name), name
     head = head(32, num_classes=150)
     head.load_state_dict(released.rename(released.pick(golden, 'weight.'), table))
     features = golden['input.tokens'].transpose(1, 2).unflatten(2, (16, 16)).requires_grad_()
     masks = head([features])
-    assert relative_error(masks, golden['output.masks']) < 1e-5
+    released.agree(f'{title}, masks', released.relative_error(masks, golden['output.masks']), 1e-5)
     if 'input.upstream_grad' not in golden:  # those of DEPICT hold outputs alone
         return
 
@@ -34,10 +31,11 @@ def test_parity_with_the_released_decoders(name, table, head):
     grads = released.pick(golden, 'grad.')
     their_input_grad = grads.pop('input')
     grads = released.rename(grads, table)
-    assert relative_error(features.grad.flatten(2).transpose(1, 2), their_input_grad) < 1e-4
     assert set(grads) == {name for name, _ in head.named_parameters()}
-    for name, parameter in head.named_parameters():
-        assert relative_error(parameter.grad, grads[name]) < 1e-4, name
+    errors = [released.relative_error(parameter.grad, grads[name])
+              for name, parameter in head.named_parameters()]
+    errors.append(released.relative_error(features.grad.flatten(2).mT, their_input_grad))
+    released.agree(f'{title}, gradients, the worst', max(errors), 1e-4)
 
 
 @pytest.mark.parametrize('num_classes, grid', [(2, (20, 32)), (19, (14, 12)), (150, (5, 3))])
@@ -159,7 +157,7 @@ def test_deploy_form_is_the_same_function(kind):
     head, features = make_head(kind), [torch.randn(2, 32, 9, 7)]
     expected = head(features)
     head.switch_to_deploy()
-    assert relative_error(head(features), expected) < 1e-5
+    assert released.relative_error(head(features), expected) < 1e-5
     fresh = make_head(kind, deploy=True)
     fresh.load_state_dict(head.state_dict())
     assert torch.equal(fresh(features), head(features))
@@ -172,7 +170,7 @@ def test_mixed_precision(dtype, tolerance, autocast):
     with autocast(dtype):
         masks = head(features).float()
     assert masks.isfinite().all()
-    assert relative_error(masks, expected) < tolerance
+    assert released.relative_error(masks, expected) < tolerance
 
 
 @pytest.mark.parametrize('kind', HEADS)

@@ -33,4 +33,4 @@ model_for_data = dict(
     data_preprocessor=dict(size=crop_size),
     backbone=dict(img_size=crop_size),
     decode_head=dict(num_classes=19),
-    test_cfg=dict(crop_size=crop_size, stride=(512, 512)))
+    test_cfg=dict(crop_size=crop_size, stride=(736, 736)))

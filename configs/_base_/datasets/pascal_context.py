@@ -3,7 +3,7 @@
 # ImageSets/SegmentationContext/{train,val}.txt there, made by mmseg's converter.
 _base_ = './ade20k.py'
 crop_size = (480, 480)
-scale = (2080, 520)
+scale = (4160, 520)
 load, check = dict(type='LoadAnnotations'), dict(type='CheckSegLabels', num_classes=60)
 train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
 train_pipeline[1:3] = test_pipeline[2:4] = load, check
@@ -12,7 +12,7 @@ train_pipeline[4].crop_size = crop_size
 tta_pipeline = _base_.tta_pipeline
 tta_pipeline[1].transforms[2:4] = [load], [check]
 tta_pipeline[1].transforms[0] = [
-    dict(type='Resize', scale=(int(r * 2080), int(r * 520)), keep_ratio=True)
+    dict(type='Resize', scale=(int(r * 4160), int(r * 520)), keep_ratio=True)
     for r in _base_.tta_ratios
 ]
 train_dataloader = dict(
@@ -34,4 +34,4 @@ model_for_data = dict(
     data_preprocessor=dict(size=crop_size),
     backbone=dict(img_size=crop_size),
     decode_head=dict(num_classes=60),
-    test_cfg=dict(crop_size=crop_size, stride=(320, 320)))
+    test_cfg=dict(crop_size=crop_size, stride=(448, 448)))

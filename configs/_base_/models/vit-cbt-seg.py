@@ -1,6 +1,6 @@
 # ViT/16 encoder and CBT mask-transformer decoder; experiments choose the sizes.
 model = dict(
-    type='EncoderDecoder',
+    type='SlidingEncoderDecoder',  # enlarges images to the window, as released
     data_preprocessor=dict(
         type='SegDataPreProcessor',
         size=(512, 512),

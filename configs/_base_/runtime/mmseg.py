@@ -13,7 +13,7 @@ default_hooks = dict(
     checkpoint=dict(
         type='WholeCheckpointHook',
         by_epoch=False,
-        interval=4 * 2527,  # iterations; 4 epochs of ADE20K
+        interval=2 * 2527,  # iterations; 2 epochs of ADE20K
         max_keep_ckpts=2,
         save_best='mIoU'),
     sampler_seed=dict(type='DistSamplerSeedHook'),

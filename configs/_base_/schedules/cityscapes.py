@@ -1,4 +1,5 @@
 # 216 epochs of Cityscapes: 2,975 images, total batch 8, 372 iterations an epoch; Segmenter's.
+# Validation every 4 epochs, with the final test's stride instead of Segmenter's 512.
 _base_ = './ade20k.py'
 max_iters = 216 * 372
 optim_wrapper = dict(optimizer=dict(lr=1e-2))

@@ -1,0 +1,8 @@
+"""Segmentors, in mmseg's registry."""
+from cbsa_mm.require import require
+
+require('mmseg')
+
+from .sliding_encoder_decoder import SlidingEncoderDecoder
+
+__all__ = ['SlidingEncoderDecoder']
