@@ -17,6 +17,10 @@ from cbsa_mm.checkpoints import find_state_dict, read_checkpoint
 from cbsa_mm.compat import allow_globals
 from cbsa_mm.errors import UserError
 
+# How the names begin for which mmengine has loaders, as patterns; '' is any other.
+SCHEMES = ('', 'http://', 'https://', 'pavi://', r'(\S+\:)?s3://', r'(\S+\:)?petrel://',
+           'modelzoo://', 'torchvision://', 'open-mmlab://', 'openmmlab://', 'mmcls://')
+
 
 def use_safe_loading(trust: bool = False) -> None:
     """Has mmengine, in this process, load all checkpoints by :func:`load_checkpoint`.
@@ -30,8 +34,7 @@ def use_safe_loading(trust: bool = False) -> None:
     def load_from_data(filename: str, map_location: Any = None) -> dict:  # mmengine logs the name
         return load_checkpoint(filename, map_location, trust)
 
-    # register_scheme() is mmengine's documented way; each of its schemes is replaced.
-    CheckpointLoader.register_scheme(list(CheckpointLoader._schemes), load_from_data, force=True)
+    CheckpointLoader.register_scheme(SCHEMES, load_from_data, force=True)
 
 
 def load_checkpoint(filename: str | Path, map_location: Any = 'cpu', trust: bool = False) -> dict:

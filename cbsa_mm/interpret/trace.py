@@ -45,8 +45,7 @@ class Trace:
         A = self.coefficients
         if self.queries is None:
             if A is None:
-                raise ValueError('this attention has no token-by-token matrix, as its tokens do '
-                                 'not attend to one another')
+                raise ValueError('this attention has no token-by-token matrix of softmax weights')
             return A[..., index].mT @ A
         weights = coefficients(self.queries[:, :, index], self.keys)
         return weights if A is None else weights @ A

@@ -12,7 +12,8 @@ POOLED = [dict(type='CBSA', grid_size=2), dict(type='CBSA', grid_size=2, contrac
           dict(type='CBSA', grid_size=2, representatives='learnable')]
 SOFTMAX = [dict(type='MSSA'), dict(type='MHSA'), dict(type='AgentAttention', grid_size=2),
            dict(type='AdaptedMHSA', grid_size=2)]
-OTHERS = [dict(type='TSSA'), dict(type='CBSA', representatives='fixed', contraction='inverse'),
+OTHERS = [dict(type='TSSA'), dict(type='LinearAttention'),
+          dict(type='CBSA', representatives='fixed', contraction='inverse'),
           dict(type='CBSA', representatives='principal', contraction='inverse')]
 
 

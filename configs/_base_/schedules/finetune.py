@@ -4,4 +4,5 @@
 _base_ = './adapt.py'
 # Set once per epoch e: 5e-5 min((e + 1) / 5, (1 + cos(pi e / 50)) / 2).
 param_scheduler = dict(warmup=5)
+loss_scale = 'dynamic'
 auto_scale_lr = dict(base_batch_size=64)
