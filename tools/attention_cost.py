@@ -42,6 +42,7 @@ ATTENTIONS = {
     'CBSA, three projections': dict(type='AdaptedMHSA', contraction=True),
     'CBSA': dict(type='CBSA'),
     'Agent attention': dict(type='AgentAttention'),
+    'linear, three projections': dict(type='LinearAttention'),
     'linear, eq. 12': dict(type='CBSA', representatives='principal', contraction='inverse'),
     'TSSA (ToST)': dict(type='TSSA'),
 }
