@@ -1,6 +1,7 @@
 """Pretrained ViTs with CBSA in the place of their attention, arXiv 2509.16875v3, figure 9."""
 from collections.abc import Sequence
 
+from mmengine.registry import MODELS
 from torch import nn
 
 from cbsa_mm.checkpoints import ADAPTED_VIT, MMPRETRAIN_VIT, MMSEG_VIT
@@ -9,6 +10,7 @@ from cbsa_mm.errors import UserError
 from .cbt import CBT, resolve_arch
 
 
+@MODELS.register_module()
 class AdaptedViT(CBT):
     """ViT whose attention is adapted to CBSA and keeps its three pretrained projections.
 

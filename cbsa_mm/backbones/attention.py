@@ -7,11 +7,17 @@ from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA
 __all__ = ['AdaptedMHSA', 'AgentAttention', 'CBSA', 'MHSA', 'MSSA', 'TSSA', 'build_attention']
 
 
+for attention in (CBSA, MHSA, TSSA, AdaptedMHSA):
+    MODELS.register_module(module=attention)
+
+
+@MODELS.register_module()
 def MSSA(*args, **kwargs) -> CBSA:
     """CRATE's attention among all tokens, softmax(W W^T / sqrt(p)) W, arXiv 2306.01129."""
     return CBSA(*args, representatives='tokens', **kwargs)
 
 
+@MODELS.register_module()
 def AgentAttention(*args, **kwargs) -> CBSA:
     """Pooled representatives that are not contracted, arXiv 2312.08874, with one projection."""
     return CBSA(*args, contraction='none', **kwargs)

@@ -1,5 +1,6 @@
 """Transforms that refuse labels which would derail training."""
 import numpy as np
+from mmengine.registry import TRANSFORMS
 from PIL import Image
 
 from cbsa_mm.errors import DataError
@@ -7,6 +8,7 @@ from cbsa_mm.errors import DataError
 EXIF_ORIENTATION = 0x112
 
 
+@TRANSFORMS.register_module()
 class CheckSegLabels:
     """Checks a label map just loaded, so that an error names the file at fault.
 
@@ -51,6 +53,7 @@ class CheckSegLabels:
         return results
 
 
+@TRANSFORMS.register_module()
 class CheckClsLabels:
     """Checks the label of an image to classify, or its labels.
 

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, CheckpointLoader, Runner
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -161,6 +162,7 @@ def _advise_conversion(checkpoint: dict) -> str | None:
             'tools/convert_checkpoint.py SRC DST')
 
 
+@HOOKS.register_module()
 class StrictLoadHook(Hook):
     """Refuses a checkpoint, or pretrained weights, that do not fit.
 
@@ -186,6 +188,7 @@ class StrictLoadHook(Hook):
         load_strictly(_unwrap(runner.model), checkpoint, runner._load_from or 'the checkpoint')
 
 
+@HOOKS.register_module()
 class ClassCountHook(Hook):
     """Refuses data sets with other classes than the model predicts, before the first iteration."""
 

@@ -14,6 +14,7 @@ import torch
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import broadcast, get_dist_info, get_rank
 from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch.utils.data import BatchSampler, DataLoader
 
@@ -92,6 +93,7 @@ class SeededBatches:
                 indices, [(self.seed, SAMPLES, epoch, place) for _, place in zip(indices, places)])
 
 
+@HOOKS.register_module()
 class ExactResumeHook(Hook):
     """Makes a resumed training go on as if it had never been interrupted.
 

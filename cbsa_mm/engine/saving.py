@@ -10,6 +10,7 @@ from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from cbsa_mm.checkpoints import write_whole
@@ -33,6 +34,7 @@ class WholeFileBackend(LocalBackend):
                             'with --resume') from error
 
 
+@HOOKS.register_module()
 class WholeCheckpointHook(CheckpointHook):
     """mmengine's, whose checkpoints are whole whenever the run ends, be it in the midst of saving.
 
