@@ -148,7 +148,7 @@ def _advise_deploy(model: nn.Module, state_dict: dict) -> str | None:
                 'that have it, such as --cfg-options model.backbone.deploy=True')
     if built and not given:
         return ('The config says deploy=True, but the checkpoint is not in deploy form: make one '
-                'with python tools/reparameterize.py CONFIG CHECKPOINT OUT, or leave deploy out')
+                'with python -m cbsa_mm reparameterize CONFIG CHECKPOINT OUT, or leave deploy out')
     return None
 
 
@@ -158,8 +158,8 @@ def _advise_conversion(checkpoint: dict) -> str | None:
         family = identify(find_state_dict(checkpoint))
     except UserError:
         return None
-    return (f'This is a {family.title} in its released layout: convert it first, python '
-            'tools/convert_checkpoint.py SRC DST')
+    return (f'This is a {family.title} in its released layout: convert it first, '
+            'python -m cbsa_mm convert_checkpoint SRC DST')
 
 
 @HOOKS.register_module()

@@ -83,7 +83,7 @@ def _own_message(error: Exception) -> str:
     if 'Original Traceback' in message:  # the cause comes last, behind its class
         message = message.splitlines()[-1].partition(': ')[2]
     if isinstance(error, DataError):
-        message += '. All such files: python tools/check_data.py CONFIG'
+        message += '. All such files: python -m cbsa_mm check_data CONFIG'
     return message
 
 
