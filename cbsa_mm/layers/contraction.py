@@ -1,4 +1,6 @@
 """Contractions of the representatives (arXiv 2509.16875v3, section 3.2)."""
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,14 +30,14 @@ class InverseContraction(nn.Module):
 
         Args:
             r: Representatives (B, h, m, p).
-            energies: What takes the place of R R^T, (B, h, m, m).
+            energies: What takes the place of R R^T, (B, h, m, m), in single precision at least.
 
         Returns:
             Their contraction (B, h, m, p).
         """
         m, p = r.shape[-2:]
         dtype = r.dtype
-        with torch.autocast(r.device.type, enabled=False):
+        with outside_autocast(r):
             r = at_least_float32(r)
             weight = p / (m * self.eps**2)
             if energies is not None or m <= p:
@@ -44,6 +46,31 @@ class InverseContraction(nn.Module):
             else:  # (I + c R R^T)^-1 R = R (I + c R^T R)^-1: the smaller system
                 c = _solve(weight * (r.mT @ r), r.mT).mT
         return c.to(dtype)
+
+
+def build_contraction(choice: str, eps: float) -> nn.Module | None:
+    """Builds a contraction by its name, 'softmax', 'inverse' or 'none'.
+
+    Args:
+        choice: The name.
+        eps: The distortion of the inverse.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    choices = {
+        'softmax': SoftmaxContraction,
+        'inverse': lambda: InverseContraction(eps),
+        'none': lambda: None,
+    }
+    if choice not in choices:
+        raise ValueError(f'contraction must be one of {", ".join(choices)}, got {choice!r}')
+    return choices[choice]()
+
+
+def outside_autocast(x: Tensor) -> AbstractContextManager:
+    """Suspends autocast on the tensor's device; a meta tensor's has none."""
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
 def at_least_float32(x: Tensor) -> Tensor:

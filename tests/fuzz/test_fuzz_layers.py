@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch.func import functional_call
 
 from cbsa_mm.layers import CBSA, ISTA, MHSA, TSSA, AdaptedMHSA, Block, CrossMSSA
-from cbsa_mm.layers.cbsa import REFUSALS
+from cbsa_mm.layers.representatives import REFUSALS
 
 CHOICES = [(representatives, contraction)
            for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'fixed')

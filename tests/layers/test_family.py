@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, CrossMSSA
-from cbsa_mm.layers.cbsa import REFUSALS
+from cbsa_mm.layers.representatives import REFUSALS
 
 CHOICES = [(representatives, contraction)
            for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'fixed')
