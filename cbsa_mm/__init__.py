@@ -1,11 +1,27 @@
 """Contract-and-Broadcast Self-Attention for OpenMMLab.
 
-Importing the package makes its names known to the registries, and imports nothing: with mmengine
-the CBT backbone, schedules, hooks and data sets are found, with mmseg also the mask-transformer
-head, when a config asks for them. ``cbsa_mm.layers`` needs nothing but PyTorch.
+Importing the package imports nothing else. Its classes register themselves once the library that
+they build on is imported, before or after this package. ``cbsa_mm.layers`` needs only PyTorch.
 """
-from . import registry
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from wrapt import when_imported
+
 from .version import __version__
+
+__all__ = ['__version__', 'config_path']
+
+MIM = Path(__file__).parent / '.mim'  # configs, tools and the model index, where OpenMMLab looks
+# The parts of this package that are imported along with each library.
+PARTS = {
+    'mmengine': ['registry', 'backbones', 'necks', 'datasets'],
+    'mmengine.runner': ['engine'],
+    'mmseg.models': ['decode_heads', 'segmentors'],
+    'mmseg.datasets': ['datasets.camvid'],
+    'mmpretrain.apis': ['model_hub'],
+}
 
 
 def config_path(name: str = '') -> str:
@@ -21,10 +37,17 @@ def config_path(name: str = '') -> str:
     Raises:
         FileNotFoundError: If there is no such config.
     """
-    path = registry.MIM / 'configs' / name
+    path = MIM / 'configs' / name
     if not path.exists():
         raise FileNotFoundError(f'cbsa_mm has no config {name}: see {path.parent}')
     return str(path.resolve())
 
 
-__all__ = ['__version__', 'config_path']
+def import_parts(library: ModuleType) -> None:
+    """Imports the parts that go with a library."""
+    for part in PARTS[library.__name__]:
+        import_module(f'{__name__}.{part}')
+
+
+for library in PARTS:
+    when_imported(library)(import_parts)

@@ -2,15 +2,16 @@
 import runpy
 import sys
 
-from .registry import MIM
+from cbsa_mm import MIM
 
 
 def main() -> None:
-    tools = {path.stem: path for path in sorted((MIM / 'tools').glob('*.py'))}
+    folder = MIM / 'tools'
+    tools = {path.stem: path for path in sorted(folder.rglob('*.py'))}
     if len(sys.argv) < 2 or sys.argv[1] not in tools:
         sys.exit(f'usage: python -m cbsa_mm TOOL [ARGUMENT ...]\n\nTOOL is one of '
-                 f'{", ".join(tools)}; each tells its arguments with --help.\nThe scripts are in '
-                 f'{MIM / "tools"}, with dist_train.sh and dist_test.sh for several processes.')
+                 f'{", ".join(sorted(tools))}; each tells its arguments with --help.\nThe scripts '
+                 f'are in {folder}, with dist_train.sh and dist_test.sh for several processes.')
     tool = tools[sys.argv[1]]
     sys.argv[:2] = [str(tool)]
     runpy.run_path(str(tool), run_name='__main__')

@@ -2,6 +2,19 @@
 
 The onedl set goes with current PyTorch and has mmengine 0.10.12; the original one goes with PyTorch
 2.1 and has mmengine 0.10.7. Nothing else in the package asks for a version.
+
+Private attributes of other libraries, all that the package uses, for want of a public way:
+
+=========================  ========================  ===============================================
+attribute                  seen in                   reason
+=========================  ========================  ===============================================
+``_dynamo``                PyTorch 2.1               it tells of ``torch.compile`` there alone
+``_load_from_state_dict``  PyTorch 2.1 and 2.14      the hook before loading is public only later
+                                                     than 2.1
+``_instance_dict``         mmengine 0.10.7, 0.10.12  ``DefaultScope`` tells the scope entered last,
+                                                     not the one around it
+``_transform_inputs``      mmseg 1.2.2, 1.4.2        how mmseg's guide has a head choose its input
+=========================  ========================  ===============================================
 """
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext

@@ -63,7 +63,7 @@ def test_unreadable_files(num_workers, folders, fails):
     workers = f'train_dataloader.num_workers={num_workers}'
     spoil(folders / 'imagenet/train', '*.JPEG', 700)
     fails(r'image .*/train/n0\d*/\d.JPEG is damaged or cut off .*: replace it, or leave it out. '
-          'All such files: python tools/check_data.py CONFIG',
+          'All such files: python -m cbsa_mm check_data CONFIG',
           *imagenet_train(folders / 'imagenet', workers))
     spoil(folders / 'ade/annotations/training', '*.png', 0)
     fails(r'label map .*/annotations/training/\d.png is empty: replace it.* All such files: ',

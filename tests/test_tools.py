@@ -164,7 +164,7 @@ def test_reparameterized_checkpoint_predicts_the_same(kind, request, run_tool, t
     # Each form is refused by a config of the other, which names the remedy.
     with pytest.raises(SystemExit, match='set deploy=True in the config'):
         run_tool('test', config, 'deploy.pth', '--work-dir', 'refused', *options)
-    with pytest.raises(SystemExit, match='tools/reparameterize.py CONFIG CHECKPOINT OUT'):
+    with pytest.raises(SystemExit, match='python -m cbsa_mm reparameterize CONFIG CHECKPOINT OUT'):
         run_tool('test', 'deploy.py', work_dir / checkpoint, '--work-dir', 'refused')
 
 

@@ -82,9 +82,9 @@ def advise(report: Report, args: argparse.Namespace) -> None:
     if report.is_encoder:
         option = '' if args.config else \
             f' --cfg-options model.backbone.init_cfg.checkpoint={args.dst}'
-        print(f'Train: python tools/train.py {config}{option}')
+        print(f'Train: python -m cbsa_mm train {config}{option}')
     else:
-        print(f'Test: python tools/test.py {config} {args.dst}')
+        print(f'Test: python -m cbsa_mm test {config} {args.dst}')
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ def main() -> None:
     options = ' '.join(f'model.{part}.deploy=True' for part in parts)
     command = f'{args.config_out} {args.out}' if args.config_out else \
         f'{args.config} {args.out} --cfg-options {options}'
-    print(f'Test: python tools/test.py {command}')
+    print(f'Test: python -m cbsa_mm test {command}')
 
 
 if __name__ == '__main__':

@@ -10,11 +10,17 @@ __all__ = [
 ]
 
 
+for attention in (CBSA, MHSA, TSSA, AdaptedMHSA, LinearAttention):
+    MODELS.register_module(module=attention)
+
+
+@MODELS.register_module()
 def MSSA(*args, **kwargs) -> CBSA:
     """CRATE's attention among all tokens, softmax(W W^T / sqrt(p)) W, arXiv 2306.01129."""
     return CBSA(*args, representatives='tokens', **kwargs)
 
 
+@MODELS.register_module()
 def AgentAttention(*args, **kwargs) -> CBSA:
     """Pooled representatives that are not contracted, arXiv 2312.08874, with one projection."""
     return CBSA(*args, contraction='none', **kwargs)

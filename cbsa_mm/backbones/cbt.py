@@ -3,6 +3,7 @@ from collections.abc import Sequence
 
 import torch
 from mmengine.model import BaseModule, ModuleList
+from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from cbsa_mm.errors import UserError
@@ -20,6 +21,7 @@ STEMS = {'conv': ConvStem, 'linear': LinearStem, 'patch': PatchStem}
 OUT_TYPES = ('cls_token', 'featmap', 'raw')
 
 
+@MODELS.register_module()
 class CBT(BaseModule):
     """Contract-and-Broadcast Transformer.
 

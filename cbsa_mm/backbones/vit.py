@@ -1,6 +1,7 @@
 """Plain ViTs, and those whose attention is adapted to CBSA (arXiv 2509.16875v3, figure 9)."""
 from collections.abc import Sequence
 
+from mmengine.registry import MODELS
 from torch import nn
 
 from cbsa_mm.checkpoints import MMPRETRAIN_VIT, MMSEG_VIT, PLAIN_VIT
@@ -10,6 +11,7 @@ from cbsa_mm.layers import Linear
 from .cbt import CBT, resolve_arch
 
 
+@MODELS.register_module()
 class PlainViT(CBT):
     """ViT (arXiv 2010.11929) in CBT's frame: softmax attention and MLPs, patches as tokens.
 
@@ -88,6 +90,7 @@ class PlainViT(CBT):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
+@MODELS.register_module()
 class AdaptedViT(PlainViT):
     """ViT whose attention is adapted to CBSA and keeps its three pretrained projections.
 

@@ -1,5 +1,5 @@
-"""Data sets: procedural shapes, in mmengine's root registry, and CamVid, in mmseg's; checks."""
-from cbsa_mm.require import MissingLibraryError, require
+"""Data sets: procedural shapes; CamVid, for mmseg, in :mod:`cbsa_mm.datasets.camvid`; checks."""
+from cbsa_mm.require import require
 
 require('mmengine')
 
@@ -12,11 +12,3 @@ __all__ = [
     'CheckClsLabels', 'CheckSegLabels', 'CheckedPipeline', 'ShapesDataset', 'Survey',
     'build_dataset', 'dataset_parts', 'guard_dataset', 'survey'
 ]
-
-try:
-    require('mmseg.datasets')
-except MissingLibraryError:
-    pass
-else:
-    from .camvid import CamVidDataset
-    __all__ += ['CamVidDataset']

@@ -1,7 +1,9 @@
 """CamVid with its customary 11 classes."""
 from mmseg.datasets import BaseSegDataset
+from mmseg.registry import DATASETS
 
 
+@DATASETS.register_module()
 class CamVidDataset(BaseSegDataset):
     """CamVid (Brostow et al., 2009): road scenes filmed from a car, 11 classes.
 

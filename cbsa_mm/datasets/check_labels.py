@@ -1,5 +1,6 @@
 """Transforms that refuse labels which would derail training."""
 import numpy as np
+from mmengine.registry import TRANSFORMS
 from PIL import Image
 
 from cbsa_mm.errors import DataError
@@ -8,6 +9,7 @@ EXIF_ORIENTATION = 0x112
 DEEP_MODES = ('I;16', 'I;16B', 'I;16L', 'I', 'F')  # Pillow's, of more than eight bits a pixel
 
 
+@TRANSFORMS.register_module()
 class CheckSegLabels:
     """Checks a label map just loaded, so that an error names the file at fault.
 
@@ -53,6 +55,7 @@ class CheckSegLabels:
         return results
 
 
+@TRANSFORMS.register_module()
 class CheckClsLabels:
     """Checks the label of an image to classify, or its labels.
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import BaseStorageBackend, register_backend
+from mmengine.registry import DATASETS
 from PIL import Image
 
 SHAPES = ('disk', 'square', 'triangle', 'star', 'ring')
@@ -114,6 +115,7 @@ class ShapesBackend(BaseStorageBackend):
     _render = staticmethod(lru_cache(maxsize=4)(render))  # image and labels are read in turn
 
 
+@DATASETS.register_module()
 class ShapesDataset(BaseDataset):
     """Procedural shapes for mmseg (what shape is each pixel of?) and mmpretrain (which is it?).
 

@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.model import ModuleList
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from cbsa_mm.backbones import build_attention
@@ -10,6 +11,7 @@ from cbsa_mm.errors import UserError
 from cbsa_mm.layers import Block, SubspaceAttention
 
 
+@MODELS.register_module()
 class CBTMaskTransformerHead(BaseDecodeHead):
     """Mask transformer with CBSA: patch tokens and class embeddings attend jointly, without MLPs.
 

@@ -1,5 +1,6 @@
 """The mask transformers of DEPICT (arXiv 2411.03033), whose attention is MSSA, tied."""
 from mmengine.model import ModuleList
+from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from cbsa_mm.layers import CrossMSSA
@@ -7,6 +8,7 @@ from cbsa_mm.layers import CrossMSSA
 from .cbt_mask_transformer_head import CBTMaskTransformerHead
 
 
+@MODELS.register_module()
 class DEPICTSAHead(CBTMaskTransformerHead):
     """DEPICT-SA: self-attention among patch tokens and class embeddings.
 
@@ -16,6 +18,7 @@ class DEPICTSAHead(CBTMaskTransformerHead):
     default_attn_cfg = dict(type='MSSA', output='tied')
 
 
+@MODELS.register_module()
 class DEPICTCAHead(DEPICTSAHead):
     """DEPICT-CA: self-attention among patch tokens, then the classes attend to them.
 

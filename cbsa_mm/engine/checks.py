@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.registry import HOOKS
 from mmengine.runner import BaseLoop, CheckpointLoader, Runner
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -150,7 +151,7 @@ def _advise_deploy(model: nn.Module, state_dict: dict) -> str | None:
                 'that have it, such as --cfg-options model.backbone.deploy=True')
     if built and not given:
         return ('The config says deploy=True, but the checkpoint is not in deploy form: make one '
-                'with python tools/reparameterize.py CONFIG CHECKPOINT OUT, or leave deploy out')
+                'with python -m cbsa_mm reparameterize CONFIG CHECKPOINT OUT, or leave deploy out')
     return None
 
 
@@ -160,10 +161,11 @@ def _advise_conversion(checkpoint: dict) -> str | None:
         family = identify(find_state_dict(checkpoint))
     except UserError:
         return None
-    return (f'This is a {family.title} in its released layout: convert it first, python '
-            'tools/convert_checkpoint.py SRC DST')
+    return (f'This is a {family.title} in its released layout: convert it first, '
+            'python -m cbsa_mm convert_checkpoint SRC DST')
 
 
+@HOOKS.register_module()
 class StrictLoadHook(Hook):
     """Refuses a checkpoint, or pretrained weights, that do not fit.
 
@@ -189,6 +191,7 @@ class StrictLoadHook(Hook):
         load_strictly(_unwrap(runner.model), checkpoint, runner._load_from or 'the checkpoint')
 
 
+@HOOKS.register_module()
 class ClassCountHook(Hook):
     """Refuses data sets with other classes than the model predicts, before the first iteration."""
 

@@ -5,11 +5,13 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.hooks.hook import DATA_BATCH
 from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from cbsa_mm.interpret import Recorder
 
 
+@HOOKS.register_module()
 class CompressionHook(Hook):
     """Logs coding rates and sparsity, layer by layer, to the visualizer's backends.
 

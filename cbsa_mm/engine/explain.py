@@ -83,7 +83,7 @@ def _own_message(error: Exception) -> str:
     if 'Original Traceback' in message:  # the cause comes last, behind its class
         message = message.splitlines()[-1].partition(': ')[2]
     if isinstance(error, DataError):
-        message += '. All such files: python tools/check_data.py CONFIG'
+        message += '. All such files: python -m cbsa_mm check_data CONFIG'
     return message
 
 
@@ -117,7 +117,7 @@ def _explain_type(where: str, build: dict) -> str:
     name, registry, names = build['obj_type'], build['registry'], []
     scope = registry.scope
     while registry:
-        names += [*registry.module_dict, *getattr(registry.module_dict, 'places', ())]
+        names += registry.module_dict
         registry = registry.parent
     return (f'{where}.type: {scope} knows no {name}{suggest(name, names)}. A module of your own '
             'becomes known by custom_imports=dict(imports=[MODULE])')

@@ -3,6 +3,7 @@ import math
 from typing import Any
 
 from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
@@ -10,6 +11,7 @@ from torch.optim import Optimizer
 from cbsa_mm.errors import UserError
 
 
+@HOOKS.register_module()
 class NonFiniteGuardHook(Hook):
     """Leaves out updates by non-finite gradients, and stops the run if they go on.
 

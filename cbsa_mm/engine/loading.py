@@ -11,6 +11,7 @@ import torch
 from mmengine.dist import barrier, get_local_rank
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
+from mmengine.registry import HOOKS
 from mmengine.runner import CheckpointLoader, Runner
 
 from cbsa_mm.checkpoints import find_state_dict, read_checkpoint
@@ -119,6 +120,7 @@ def _download(address: str) -> Path:
     return path
 
 
+@HOOKS.register_module()
 class PlainCheckpointHook(Hook):
     """Keeps training checkpoints free of all but tensors and plain values.
 

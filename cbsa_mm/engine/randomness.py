@@ -13,6 +13,7 @@ import torch
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import broadcast, get_dist_info, get_rank
 from mmengine.hooks import Hook
+from mmengine.registry import DATA_SAMPLERS, HOOKS
 from mmengine.runner import Runner
 from torch.utils.data import BatchSampler, Sampler
 
@@ -53,6 +54,7 @@ class SeededBatch:
         return len(self.indices)
 
 
+@DATA_SAMPLERS.register_module()
 class SeededBatchSampler(BatchSampler):
     """A batch sampler whose samples have random numbers by seed, epoch and place in the epoch.
 
@@ -99,6 +101,7 @@ class SeededBatchSampler(BatchSampler):
                 [(self.sampler.seed, SAMPLES, epoch, place) for _, place in zip(indices, places)])
 
 
+@HOOKS.register_module()
 class ExactResumeHook(Hook):
     """Makes a resumed training go on as if it had never been interrupted.
 

@@ -3,8 +3,10 @@ import math
 
 from mmengine.optim.scheduler import _ParamScheduler
 from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
+from mmengine.registry import PARAM_SCHEDULERS
 
 
+@PARAM_SCHEDULERS.register_module()
 class MinWarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
     """The smaller of a linear warm-up and a cosine, both from step 0.
 

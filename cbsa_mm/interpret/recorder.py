@@ -176,14 +176,13 @@ class Recorder:
             handle.remove()
         self._handles = []
 
-
     def _keep_grid(self, module: nn.Module, args: tuple, output: Tensor | tuple) -> None:
         """Keeps the image grid for layers of other libraries, which are not told it."""
         if isinstance(output, tuple):  # mmseg's and mmpretrain's tell it
             grid = tuple(output[1])
         else:
             grid = tuple(size // patch for size, patch in zip(
-                args[0].shape[2:], nn.modules.utils._pair(module.patch_size)))
+                args[0].shape[2:], module.proj.stride))
         for record, block in zip(self.layers, self._blocks):
             if block is None:
                 record.grid = grid

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from cbsa_mm.layers import CBSA, MHSA, TSSA, LinearAttention, SubspaceAttention
-from cbsa_mm.layers.cbsa import coefficients
+from cbsa_mm.layers.representatives import Basis, coefficients
 
 
 @dataclass
@@ -14,7 +14,7 @@ class Trace:
 
     Attributes:
         tokens: Projected tokens W (B, h, N, p); of attentions with three projections, the values.
-        coefficients: A (B, h, m, N), by which the representatives are made of the tokens.
+        coefficients: A (B, h, m, N), weights by which the representatives are made of the tokens.
         representatives: R (B, h, m, p), extracted.
         contracted: C (B, h, m, p), the representatives after contraction.
         queries: What the attention's rows belong to (B, h, N, p), and
@@ -82,10 +82,19 @@ def trace(attn: nn.Module, x: Tensor, grid: tuple[int, int] | None = None,
             return Trace(v)
         if not hasattr(attn, 'representatives'):
             return Trace(v, queries=q, keys=k)
-        return _with_representatives(attn, q, k, v, grid, grid_offset)
+        if attn.contraction is None:
+            return _trace_agents(attn.representatives(q, grid, grid_offset), q, k, v)
+        A, r = attn.extract(q, k, v, grid, grid_offset)
+        return Trace(v, A, r, attn.contraction(r))
     if isinstance(attn, CBSA):
         w = attn.split_heads(attn.in_proj(x))
-        return _with_representatives(attn, w, w, w, grid, grid_offset)
+        if attn.contraction is None:
+            return _trace_agents(attn.representatives(w, grid, grid_offset), w, w, w)
+        A, r = attn.extract(w, grid, grid_offset)
+        c = attn.contract(A, r)
+        if A is None:  # all tokens
+            return Trace(w, None, r, c, queries=w, keys=w)
+        return Trace(w, None if isinstance(attn.representatives, Basis) else A, r, c)
     if isinstance(attn, SubspaceAttention):
         return Trace(attn.split_heads(attn.in_proj(x)), over_heads=isinstance(attn, TSSA))
     if isinstance(attn, nn.MultiheadAttention):
@@ -100,19 +109,7 @@ def trace(attn: nn.Module, x: Tensor, grid: tuple[int, int] | None = None,
     raise ValueError(f"can't look into a {type(attn).__name__}")
 
 
-def _with_representatives(attn: nn.Module, q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int],
-                          grid_offset: int) -> Trace:
-    r = attn.representatives(q, grid, grid_offset)
-    if r.shape[2] == q.shape[2] and r is q:  # all tokens
-        return Trace(v, representatives=r, contracted=attn.contraction(r), queries=q, keys=k)
-    if hasattr(attn.representatives, 'energies'):  # directions or axes, with exact coefficients
-        r = r.expand(*v.shape[:2], -1, -1)
-        A = r @ v.mT
-        c = attn.contraction(r, attn.representatives.energies(A))
-        return Trace(v, None, r, c)
+def _trace_agents(r: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Trace:
+    """Of :func:`cbsa_mm.layers.cbsa.agent_attention`."""
     A = coefficients(r, k)
-    if attn.contraction is None:
-        return Trace(v, A, A @ v, None, queries=q, keys=r)
-    step = getattr(attn, 'step_rep', None)
-    r = r + (A @ v if step is None else step * (A @ v))
-    return Trace(v, A, r, attn.contraction(r))
+    return Trace(v, A, A @ v, queries=q, keys=r)

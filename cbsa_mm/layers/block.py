@@ -1,10 +1,9 @@
 """The pre-norm residual block of CBT."""
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .linear import Linear
+from .deploy import Standardization, fold_affine
 
 
 class Block(nn.Module):
@@ -55,7 +54,7 @@ class Block(nn.Module):
         does norm1 where the projection is the way back to width d, too.
         """
         if isinstance(self.norm1, nn.LayerNorm) and self.attn.out_proj is not None:
-            self.attn.in_proj = _fold_affine(self.norm1, self.attn.in_proj)
+            self.attn.in_proj = fold_affine(self.norm1, self.attn.in_proj)
             self.norm1 = Standardization(self.norm1)
         if self.ista is not None:
             self.ista.switch_to_deploy()
@@ -85,34 +84,3 @@ class DropPath(nn.Module):
         # Uniform numbers, not torchvision's Bernoulli: the same seed leaves out the same samples.
         kept = torch.rand((x.shape[0], 1, 1), dtype=x.dtype, device=x.device).add_(keep).floor_()
         return x.div(keep) * kept
-
-
-class Standardization(nn.Module):
-    """LayerNorm without its affine, for models in deploy form.
-
-    Args:
-        norm: The LayerNorm whose width, eps, type and device it takes.
-    """
-
-    def __init__(self, norm: nn.LayerNorm) -> None:
-        super().__init__()
-        self.eps = norm.eps
-        # PyTorch's CPU kernel is vectorised for LayerNorms with an affine only.
-        self.register_buffer('ones', torch.ones_like(norm.weight.data), persistent=False)
-        self.register_buffer('zeros', torch.zeros_like(norm.bias.data), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps (..., d) to (..., d) of mean 0 and variance 1."""
-        return F.layer_norm(x, self.ones.shape, self.ones, self.zeros, self.eps)
-
-
-def _fold_affine(norm: nn.LayerNorm, proj: nn.Linear) -> Linear:
-    """The linear layer that does to standardized tokens what ``proj`` does to ``norm``'s output."""
-    weight, gain, shift = (t.detach().double() for t in (proj.weight, norm.weight, norm.bias))
-    bias = weight @ shift
-    if proj.bias is not None:
-        bias += proj.bias.detach().double()
-    folded = Linear(proj.in_features, proj.out_features).to(proj.weight)
-    folded.weight.data.copy_(weight * gain)
-    folded.bias.data.copy_(bias)
-    return folded

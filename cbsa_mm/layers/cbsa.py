@@ -5,35 +5,9 @@ from torch import Tensor, nn
 
 from cbsa_mm.compat import is_exporting
 
-from .contraction import (
-    InverseContraction,
-    SoftmaxContraction,
-    at_least_float32,
-    outside_autocast,
-)
+from .contraction import build_contraction
 from .heads import SubspaceAttention
-from .representatives import (
-    AllTokens,
-    FixedAxes,
-    LearnableRepresentatives,
-    OrthogonalRepresentatives,
-    PooledRepresentatives,
-    PrincipalDirections,
-    check_grid,
-)
-
-# Why a kind of representatives does not go with a contraction.
-REFUSALS = {
-    ('tokens', 'none'): 'all tokens without contraction are the tokens themselves',
-    ('principal', 'none'): 'principal directions without contraction give the tokens back',
-    ('principal', 'softmax'): 'the signs of principal directions are arbitrary, to which softmax '
-                              'is not blind',
-    ('orthogonal', 'none'): 'orthogonal representatives without contraction only scale the tokens',
-    ('orthogonal', 'softmax'): 'the signs of principal directions, which they scale, are '
-                               'arbitrary, to which softmax is not blind',
-    ('fixed', 'none'): 'fixed axes without contraction give the tokens back',
-    ('fixed', 'softmax'): 'softmax among fixed axes is the same for all images',
-}
+from .representatives import Basis, build_representatives, check_grid
 
 
 class CBSA(SubspaceAttention):
@@ -93,30 +67,11 @@ class CBSA(SubspaceAttention):
         if not eps > 0:
             raise ValueError(f'eps must be positive, got {eps}')
         super().__init__(embed_dims, num_heads, head_dims, tied=output == 'tied')
-        kinds = {
-            'pooled': lambda: PooledRepresentatives(grid_size),
-            'learnable': lambda: LearnableRepresentatives(num_heads, grid_size**2, self.head_dims),
-            'tokens': AllTokens,
-            'principal': PrincipalDirections,
-            'orthogonal': lambda: OrthogonalRepresentatives(num_heads, self.head_dims),
-            'fixed': FixedAxes,
-        }
-        contractions = {
-            'softmax': SoftmaxContraction,
-            'inverse': lambda: InverseContraction(eps),
-            'none': lambda: None,
-        }
-        for name, choice, choices in (('representatives', representatives, kinds),
-                                      ('contraction', contraction, contractions)):
-            if choice not in choices:
-                raise ValueError(f'{name} must be one of {", ".join(choices)}, got {choice!r}')
-        if reason := REFUSALS.get((representatives, contraction)):
-            raise ValueError(f'representatives={representatives!r} does not go with '
-                             f'contraction={contraction!r}: {reason}')
-        self.representatives = kinds[representatives]()
-        self.contraction = contractions[contraction]()
-        # One step size a subspace where representatives are extracted and contracted. Else a free
-        # output map can take its part; for a tied one there is one scalar, as in DEPICT.
+        self.representatives = build_representatives(
+            representatives, contraction, num_heads, self.head_dims, grid_size)
+        self.contraction = build_contraction(contraction, eps)
+        # One step size a subspace where representatives are extracted and contracted. Otherwise a
+        # free output layer absorbs it, and a tied one has a single scalar, as in DEPICT.
         self.step_rep = self.step_x = None
         if representatives in ('pooled', 'learnable') and contraction != 'none':
             self.step_rep = nn.Parameter(torch.randn(num_heads, 1, 1))
@@ -144,48 +99,64 @@ class CBSA(SubspaceAttention):
         """
         check_grid(x.shape[1], grid, grid_offset)
         w = self.split_heads(self.in_proj(x))                         # (B, h, N, p)
-        r = self.representatives(w, grid, grid_offset)                # (B, h, m, p)
-        if self.step_rep is None:
-            y = self._attend_without_steps(w, r)
-        else:
-            A = coefficients(r, w)                                    # (B, h, m, N)
-            r = r + self.step_rep * (A @ w)                           # extraction, eq. 5
-            c = self.step_x * self.contraction(r)                     # contraction, eq. 7 or 8
-            if self.conv is None:
-                return self._broadcast(A, c)                          # broadcast, eqs. 6 and 8
-            y = A.mT @ c
-        if self.conv is not None:
-            y = y + self._convolve(w, grid, grid_offset)
-        return self.merge_heads(y)
-
-    def _attend_without_steps(self, w: Tensor, r: Tensor) -> Tensor:
-        """The other members of the family; tokens (B, h, N, p) to their update (B, h, N, p)."""
+        local = None if self.conv is None else self._convolve(w, grid, grid_offset)
         if self.contraction is None:
-            y = agent_attention(w, w, w, r)
-        elif isinstance(self.representatives, AllTokens):
-            y = self.contraction(w)                                   # A is the identity
-        else:
-            dtype = w.dtype
-            with outside_autocast(w):
-                w = at_least_float32(w)
-                r = r.to(w.dtype)
-                A = r @ w.mT                                          # W = A^T R, exactly
-                y = A.mT @ self.contraction(r, self.representatives.energies(A))
-            y = y.to(dtype)
-        return y if self.step_x is None else self.step_x * y
+            r = self.representatives(w, grid, grid_offset)
+            return self.broadcast(None, agent_attention(w, w, w, r), local)
+        A, r = self.extract(w, grid, grid_offset)                     # (B, h, m, N), (B, h, m, p)
+        c = self.contract(A, r)                                       # (B, h, m, p)
+        return self.broadcast(A, c, local)                            # (B, N, d)
 
-    def _broadcast(self, A: Tensor, c: Tensor) -> Tensor:
-        """Broadcasts and maps back to width d: A (B, h, m, N) and C (B, h, m, p) to (B, N, d)."""
-        (_, heads, m, p), n, d = c.shape, A.shape[-1], self.in_proj.in_features
-        # With W_k, the rows of the output projection that belong to head k, this is
-        # sum_k (A_k^T C_k) W_k = sum_k A_k^T (C_k W_k). The second order is taken where it saves a
-        # tenth of the operations, as its large product differs between images: no linear layer.
-        if is_exporting() or 0.9 * n * (m * p + p * d) <= n * m * d + m * p * d:
-            return self.merge_heads(A.mT @ c)
-        weight, bias = self.output()
-        c = torch.einsum('bhmp,dhp->bhmd', c, weight.unflatten(1, (heads, p))).flatten(1, 2)
-        A = A.flatten(1, 2).mT                                        # (B, N, h*m)
-        return A @ c if bias is None else torch.baddbmm(bias, A, c)
+    def extract(self, w: Tensor, grid: tuple[int, int],
+                grid_offset: int) -> tuple[Tensor | None, Tensor]:
+        """Extracts representatives of the tokens W (B, h, N, p), eq. 5.
+
+        Returns:
+            Coefficients A (B, h, m, N), or None for the identity, and representatives R
+            (B, h, m, p).
+        """
+        r = self.representatives(w, grid, grid_offset)
+        A = self.representatives.coefficients(r, w)
+        return A, r if self.step_rep is None else r + self.step_rep * (A @ w)
+
+    def contract(self, A: Tensor | None, r: Tensor) -> Tensor:
+        """Contracts the representatives R (B, h, m, p) among themselves, eq. 7 or 8: (B, h, m, p).
+        """
+        if isinstance(self.representatives, Basis):
+            return self.contraction(r, self.representatives.energies(A))
+        return self.contraction(r)
+
+    def broadcast(self, A: Tensor | None, c: Tensor, local: Tensor | None = None) -> Tensor:
+        """Broadcasts the contraction to the tokens, eqs. 6 and 8, and maps them back to width d.
+
+        Args:
+            A: Coefficients (B, h, m, N); None for the identity.
+            c: Contracted representatives (B, h, m, p).
+            local: What is added to the tokens in their subspaces (B, h, N, p).
+
+        Returns:
+            The update of the tokens, (B, N, d).
+        """
+        if self.step_x is not None:
+            c = self.step_x * c
+        if A is not None and local is None and self._projects_first(A, c):
+            weight, bias = self.output()
+            weight = weight.unflatten(1, (self.num_heads, -1))
+            c = torch.einsum('bhmp,dhp->bhmd', c, weight).flatten(1, 2)
+            A = A.flatten(1, 2).mT                                    # (B, N, h*m)
+            return A @ c if bias is None else torch.baddbmm(bias, A, c)
+        y = c if A is None else A.mT @ c                              # (B, h, N, p)
+        return self.merge_heads(y if local is None else y + local)
+
+    def _projects_first(self, A: Tensor, c: Tensor) -> bool:
+        """Whether the contraction C is mapped to width d before it is broadcast.
+
+        With W_k, the rows of the output layer that belong to head k, the result is
+        sum_k (A_k^T C_k) W_k = sum_k A_k^T (C_k W_k). The second order must save a tenth of the
+        operations, as its large product differs between images: no linear layer.
+        """
+        (_, _, m, p), n, d = c.shape, A.shape[-1], self.in_proj.in_features
+        return not is_exporting() and n * m * d + m * p * d < 0.9 * n * (m * p + p * d)
 
     def _convolve(self, w: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
         """The convolution of the tokens (B, h, N, p) in the grid, and zero for the others."""
@@ -193,15 +164,6 @@ class CBSA(SubspaceAttention):
         image = w[:, :, grid_offset:end].mT.flatten(1, 2).unflatten(2, grid)  # (B, h*p, H, W)
         local = self.conv(image).flatten(2).unflatten(1, (self.num_heads, -1)).mT
         return F.pad(local, (0, 0, grid_offset, w.shape[2] - end))
-
-
-def coefficients(r: Tensor, k: Tensor) -> Tensor:
-    """softmax(R K^T / sqrt(p)) over the tokens: how representatives (B, h, m, p) are made of them.
-
-    Returns:
-        A (B, h, m, N), in the type of ``k`` (B, h, N, p) under autocast, too.
-    """
-    return (k.shape[-1]**-0.5 * r @ k.mT).softmax(-1, dtype=k.dtype)
 
 
 def agent_attention(q: Tensor, k: Tensor, v: Tensor, r: Tensor) -> Tensor:

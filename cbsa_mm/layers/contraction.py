@@ -30,7 +30,7 @@ class InverseContraction(nn.Module):
 
         Args:
             r: Representatives (B, h, m, p).
-            energies: What takes the place of R R^T, (B, h, m, m).
+            energies: What takes the place of R R^T, (B, h, m, m), in single precision at least.
 
         Returns:
             Their contraction (B, h, m, p).
@@ -46,6 +46,26 @@ class InverseContraction(nn.Module):
             else:  # (I + c R R^T)^-1 R = R (I + c R^T R)^-1: the smaller system
                 c = _solve(weight * (r.mT @ r), r.mT).mT
         return c.to(dtype)
+
+
+def build_contraction(choice: str, eps: float) -> nn.Module | None:
+    """Builds a contraction by its name, 'softmax', 'inverse' or 'none'.
+
+    Args:
+        choice: The name.
+        eps: The distortion of the inverse.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    choices = {
+        'softmax': SoftmaxContraction,
+        'inverse': lambda: InverseContraction(eps),
+        'none': lambda: None,
+    }
+    if choice not in choices:
+        raise ValueError(f'contraction must be one of {", ".join(choices)}, got {choice!r}')
+    return choices[choice]()
 
 
 def outside_autocast(x: Tensor) -> AbstractContextManager:

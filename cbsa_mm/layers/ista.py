@@ -21,6 +21,7 @@ class ISTA(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(embed_dims, embed_dims))
         nn.init.kaiming_uniform_(self.weight)
+        self.register_parameter('matrix', None)  # in deploy form, in place of D
         self.step_size = step_size
         self.sparsity = sparsity
 
@@ -29,7 +30,7 @@ class ISTA(nn.Module):
         # The gradient step eta (D^T y - D^T D y) has two equal forms: one (d, d) matrix for all
         # tokens, or, cheaper for fewer tokens than d, two thin products. The identity stays out of
         # the matrix, as its sum with the small rest would be blurred in half precision.
-        if 'matrix' in self._parameters:
+        if self.matrix is not None:
             gradient = linear(y, self.matrix)
         elif y.numel() // y.shape[-1] >= y.shape[-1]:
             gradient = linear(y, self.gradient_matrix())
@@ -45,6 +46,6 @@ class ISTA(nn.Module):
 
     def switch_to_deploy(self) -> None:
         """Replaces D by the matrix of the gradient step."""
-        if 'matrix' not in self._parameters:
+        if self.matrix is None:
             self.matrix = nn.Parameter(self.gradient_matrix().detach())
             del self.weight

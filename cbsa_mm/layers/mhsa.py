@@ -2,7 +2,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from .cbsa import agent_attention, coefficients
+from .cbsa import agent_attention
 from .contraction import SoftmaxContraction
 from .heads import SubspaceAttention
 from .representatives import PooledRepresentatives, check_grid
@@ -57,8 +57,14 @@ class AdaptedMHSA(MHSA):
                grid_offset: int) -> Tensor:
         """Maps queries, keys and values (B, h, N, p) to (B, h, N, p)."""
         check_grid(q.shape[2], grid, grid_offset)
-        r = self.representatives(q, grid, grid_offset)                    # (B, h, m, p)
         if self.contraction is None:
-            return agent_attention(q, k, v, r)
-        A = coefficients(r, k)
-        return A.mT @ self.contraction(r + A @ v)
+            return agent_attention(q, k, v, self.representatives(q, grid, grid_offset))
+        A, r = self.extract(q, k, v, grid, grid_offset)
+        return A.mT @ self.contraction(r)
+
+    def extract(self, q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int],
+                grid_offset: int) -> tuple[Tensor, Tensor]:
+        """Extracts representatives of the queries, as :meth:`CBSA.extract` does of tokens."""
+        r = self.representatives(q, grid, grid_offset)                    # (B, h, m, p)
+        A = self.representatives.coefficients(r, k)                       # (B, h, m, N)
+        return A, r + A @ v

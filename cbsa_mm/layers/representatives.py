@@ -1,8 +1,4 @@
-"""Representatives of the tokens, of which an attention takes one kind (arXiv 2509.16875v3, 3.3).
-
-Each kind is called as ``representatives(w, grid, grid_offset)`` with projected tokens (B, h, N, p)
-and gives representatives (B, h, m, p).
-"""
+"""Representatives of the tokens, of which an attention takes one kind (arXiv 2509.16875v3, 3.3)."""
 from functools import lru_cache
 
 import torch
@@ -12,8 +8,37 @@ from cbsa_mm.compat import is_compiling, is_exporting
 
 from .contraction import at_least_float32, outside_autocast
 
+# Why a kind of representatives does not go with a contraction.
+REFUSALS = {
+    ('tokens', 'none'): 'all tokens without contraction are the tokens themselves',
+    ('principal', 'none'): 'principal directions without contraction give the tokens back',
+    ('principal', 'softmax'): 'the signs of principal directions are arbitrary, to which softmax '
+                              'is not blind',
+    ('orthogonal', 'none'): 'orthogonal representatives without contraction only scale the tokens',
+    ('orthogonal', 'softmax'): 'the signs of principal directions, which they scale, are '
+                               'arbitrary, to which softmax is not blind',
+    ('fixed', 'none'): 'fixed axes without contraction give the tokens back',
+    ('fixed', 'softmax'): 'softmax among fixed axes is the same for all images',
+}
 
-class PooledRepresentatives(nn.Module):
+
+class Representatives(nn.Module):
+    """One kind of representatives.
+
+    It is called as ``representatives(w, grid, grid_offset)`` with projected tokens (B, h, N, p) and
+    gives representatives (B, h, m, p).
+    """
+
+    def coefficients(self, r: Tensor, k: Tensor) -> Tensor | None:
+        """How representatives R (B, h, m, p) are made of the tokens K (B, h, N, p).
+
+        Returns:
+            A (B, h, m, N); None for the identity.
+        """
+        return coefficients(r, k)
+
+
+class PooledRepresentatives(Representatives):
     """The token grid, average-pooled.
 
     Bins are adaptive: they overlap where the grid is no multiple of ``grid_size``.
@@ -42,7 +67,7 @@ class PooledRepresentatives(nn.Module):
         return r.view(batch, heads, g * g, p)
 
 
-class LearnableRepresentatives(nn.Module):
+class LearnableRepresentatives(Representatives):
     """The same for every image, as parameters (paper, appendix A).
 
     Args:
@@ -60,15 +85,32 @@ class LearnableRepresentatives(nn.Module):
         return self.weight.to(w.dtype).expand(w.shape[0], -1, -1, -1)
 
 
-class AllTokens(nn.Module):
+class AllTokens(Representatives):
     """Every token represents itself."""
 
     def forward(self, w: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
         """Returns the tokens."""
         return w
 
+    def coefficients(self, r: Tensor, k: Tensor) -> None:
+        """The identity."""
 
-class PrincipalDirections(nn.Module):
+
+class Basis(Representatives):
+    """An orthonormal basis of each subspace, in which the tokens are W = A^T R exactly."""
+
+    def coefficients(self, r: Tensor, k: Tensor) -> Tensor:
+        """R K^T (B, h, p, N)."""
+        return r @ k.mT
+
+    def energies(self, A: Tensor) -> Tensor:
+        """A A^T (B, h, p, p), which takes the place of R R^T in a contraction; at least float32."""
+        with outside_autocast(A):
+            A = at_least_float32(A)
+            return A @ A.mT
+
+
+class PrincipalDirections(Basis):
     """The tokens' right singular vectors in each head, by which eq. 12 is written."""
 
     def forward(self, w: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
@@ -77,14 +119,11 @@ class PrincipalDirections(nn.Module):
         They are constants to autograd: with the exact inverse as contraction, the result depends on
         the space that they span and not on them, and so does its gradient.
         """
+        dtype = w.dtype
         with outside_autocast(w):
             w = at_least_float32(w.detach())
             moments = (w.mT @ w).nan_to_num()  # that diverging tokens may reach the loss
-            return torch.linalg.eigh(moments).eigenvectors.mT
-
-    def energies(self, A: Tensor) -> Tensor:
-        """Second moments (B, h, p, p) of the tokens' coefficients A (B, h, p, N)."""
-        return A @ A.mT
+            return torch.linalg.eigh(moments).eigenvectors.mT.to(dtype)
 
 
 class OrthogonalRepresentatives(PrincipalDirections):
@@ -110,19 +149,59 @@ class OrthogonalRepresentatives(PrincipalDirections):
         depends on them, and the tokens' gradient leaves out how they turn, of which the derivative
         has no bound where singular values meet.
         """
-        return self.scale * super().forward(w, grid, grid_offset)         # (B, h, p, p)
+        return self.scale.to(w.dtype) * super().forward(w, grid, grid_offset)
 
 
-class FixedAxes(nn.Module):
+class FixedAxes(Basis):
     """The axes of each subspace, on which tokens are taken apart by channels, eq. 13."""
 
     def forward(self, w: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
-        """Returns the unit vectors, (1, 1, p, p)."""
-        return torch.eye(w.shape[-1], device=w.device).to(w.dtype)[None, None]
+        """Returns the unit vectors (B, h, p, p)."""
+        axes = torch.eye(w.shape[-1], device=w.device).to(w.dtype)
+        return axes.expand(*w.shape[:2], -1, -1)
 
     def energies(self, A: Tensor) -> Tensor:
-        """Second moments of the coefficients A (B, h, p, N), as if these were uncorrelated."""
-        return A.square().sum(-1).diag_embed()
+        """A A^T as if the channels were uncorrelated."""
+        return at_least_float32(A).square().sum(-1).diag_embed()
+
+
+def build_representatives(choice: str, contraction: str, num_heads: int, head_dims: int,
+                          grid_size: int) -> Representatives:
+    """Builds representatives by their name.
+
+    Args:
+        choice: 'pooled', 'learnable', 'tokens', 'principal', 'orthogonal' or 'fixed'.
+        contraction: The name of what contracts them.
+        num_heads: Subspaces h.
+        head_dims: Width p of a subspace.
+        grid_size: Pooled representatives per side; m = grid_size ** 2, of learnable ones too.
+
+    Raises:
+        ValueError: If there are none of that name, or they do not go with the contraction.
+    """
+    choices = {
+        'pooled': lambda: PooledRepresentatives(grid_size),
+        'learnable': lambda: LearnableRepresentatives(num_heads, grid_size**2, head_dims),
+        'tokens': AllTokens,
+        'principal': PrincipalDirections,
+        'orthogonal': lambda: OrthogonalRepresentatives(num_heads, head_dims),
+        'fixed': FixedAxes,
+    }
+    if choice not in choices:
+        raise ValueError(f'representatives must be one of {", ".join(choices)}, got {choice!r}')
+    if reason := REFUSALS.get((choice, contraction)):
+        raise ValueError(f'representatives={choice!r} does not go with '
+                         f'contraction={contraction!r}: {reason}')
+    return choices[choice]()
+
+
+def coefficients(r: Tensor, k: Tensor) -> Tensor:
+    """softmax(R K^T / sqrt(p)) of representatives (B, h, m, p) over the tokens (B, h, N, p).
+
+    Returns:
+        A (B, h, m, N), in the type of ``k`` under autocast, too.
+    """
+    return (k.shape[-1]**-0.5 * r @ k.mT).softmax(-1, dtype=k.dtype)
 
 
 def check_grid(num_tokens: int, grid: tuple[int, int], grid_offset: int) -> None:

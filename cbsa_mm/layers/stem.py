@@ -46,7 +46,7 @@ class ConvStem(nn.Sequential):
     def switch_to_deploy(self) -> None:
         """Folds each BatchNorm into the convolution before it."""
         for i, norm in enumerate(self):
-            if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+            if hasattr(norm, 'running_mean'):
                 conv = self[i - 1]
                 conv.weight, conv.bias = fuse_conv_bn_weights(
                     conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch.nn.functional as F
 from mmengine.model import BaseModule, ModuleList
+from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from cbsa_mm.errors import UserError
@@ -17,6 +18,7 @@ class LayerNorm2d(nn.LayerNorm):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
+@MODELS.register_module()
 class SimpleFeaturePyramid(BaseModule):
     """Feature maps at several strides, all from the last one of a plain backbone.
 

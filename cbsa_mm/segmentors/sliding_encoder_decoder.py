@@ -1,9 +1,11 @@
 """mmseg's EncoderDecoder with the sliding windows of Segmenter."""
 import torch.nn.functional as F
 from mmseg.models import EncoderDecoder
+from mmseg.registry import MODELS
 from torch import Tensor
 
 
+@MODELS.register_module()
 class SlidingEncoderDecoder(EncoderDecoder):
     """mmseg's EncoderDecoder, whose sliding windows all have the size ``test_cfg.crop_size``.
 

@@ -72,4 +72,4 @@ def test_bugs_keep_their_traceback(error):
 
 def test_files_at_fault_are_not_alone():
     assert explain(DataError('image a.jpg is empty')) == (
-        'image a.jpg is empty. All such files: python tools/check_data.py CONFIG')
+        'image a.jpg is empty. All such files: python -m cbsa_mm check_data CONFIG')

@@ -15,7 +15,7 @@ from cbsa_mm.layers import (
     CrossMSSA,
     LinearAttention,
 )
-from cbsa_mm.layers.cbsa import REFUSALS
+from cbsa_mm.layers.representatives import REFUSALS
 
 CHOICES = [(representatives, contraction)
            for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'orthogonal',

@@ -8,7 +8,7 @@ from torch.func import functional_call
 
 from cbsa_mm.interpret import count_flops
 from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, CrossMSSA, LinearAttention
-from cbsa_mm.layers.cbsa import REFUSALS
+from cbsa_mm.layers.representatives import REFUSALS
 
 CHOICES = [(representatives, contraction)
            for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'orthogonal',
