@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from cbsa_mm.backbones.cbt import ARCHS
+from cbsa_mm.interpret import count_flops
 
 from .models import Inference, TrainingStep, make_backbone, make_cbt, make_decoder
 from .timing import interleave, peak_memory, ratio, summarize
@@ -135,9 +135,7 @@ def gemm(args: Namespace) -> dict:
     a = torch.randn(2048, 2048, device=args.device)
     model = Inference(make_cbt('deploy', 'base'), random_images(args.batch, 224, args.device),
                       torch.float32, args.device)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.model(model.inputs)
-    flops = {'matrix product': 2 * 2048**3, 'CBT-B': counter.get_total_flops()}
+    flops = {'matrix product': 2 * 2048**3, 'CBT-B': count_flops(model.model, model.inputs)}
     cases = {'matrix product': lambda: a @ a, 'CBT-B': model}
     seconds = interleave(cases, args.repeats, args.device, 'share of the matrix product rate')
     results = {name: result | dict(rate=flops[name] / result['median'])

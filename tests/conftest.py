@@ -1,6 +1,7 @@
 import os
 import runpy
 import sys
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,14 @@ model = dict(
 val_dataloader = dict(dataset=dict(num_images=3))
 test_dataloader = val_dataloader
 '''
+LIBRARIES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'mmdet', 'timm')
+
+
+def pytest_report_header():
+    """Tells what the tests run with."""
+    names = packages_distributions()
+    found = dict.fromkeys(name for library in LIBRARIES for name in names.get(library, []))
+    return 'with ' + ', '.join(f'{name} {version(name)}' for name in found)
 
 
 @pytest.fixture

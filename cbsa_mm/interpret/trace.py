@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cbsa_mm.layers import CBSA, MHSA, TSSA, SubspaceAttention
+from cbsa_mm.layers import CBSA, MHSA, TSSA, LinearAttention, SubspaceAttention
 from cbsa_mm.layers.cbsa import coefficients
 
 
@@ -50,8 +50,7 @@ class Trace:
             return (self.tokens[:, :, index] @ self.tokens.mT).softmax(dim=1)
         if self.queries is None:
             if A is None:
-                raise ValueError('this attention has no token-by-token matrix, as its tokens do '
-                                 'not attend to one another')
+                raise ValueError('this attention has no token-by-token matrix of softmax weights')
             return A[..., index].mT @ A
         weights = coefficients(self.queries[:, :, index], self.keys)
         return weights if A is None else weights @ A
@@ -79,6 +78,8 @@ def trace(attn: nn.Module, x: Tensor, grid: tuple[int, int] | None = None,
     """
     if isinstance(attn, MHSA):
         q, k, v = attn.split_heads(attn.in_proj(x)).chunk(3, dim=1)
+        if isinstance(attn, LinearAttention):
+            return Trace(v)
         if not hasattr(attn, 'representatives'):
             return Trace(v, queries=q, keys=k)
         return _with_representatives(attn, q, k, v, grid, grid_offset)

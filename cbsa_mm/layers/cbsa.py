@@ -5,7 +5,12 @@ from torch import Tensor, nn
 
 from cbsa_mm.compat import is_exporting
 
-from .contraction import InverseContraction, SoftmaxContraction, at_least_float32
+from .contraction import (
+    InverseContraction,
+    SoftmaxContraction,
+    at_least_float32,
+    outside_autocast,
+)
 from .heads import SubspaceAttention
 from .representatives import (
     AllTokens,
@@ -161,7 +166,7 @@ class CBSA(SubspaceAttention):
             y = self.contraction(w)                                   # A is the identity
         else:
             dtype = w.dtype
-            with torch.autocast(w.device.type, enabled=False):
+            with outside_autocast(w):
                 w = at_least_float32(w)
                 r = r.to(w.dtype)
                 A = r @ w.mT                                          # W = A^T R, exactly

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cbsa_mm.compat import is_compiling, is_exporting
 
-from .contraction import at_least_float32
+from .contraction import at_least_float32, outside_autocast
 
 
 class PooledRepresentatives(nn.Module):
@@ -77,7 +77,7 @@ class PrincipalDirections(nn.Module):
         They are constants to autograd: with the exact inverse as contraction, the result depends on
         the space that they span and not on them, and so does its gradient.
         """
-        with torch.autocast(w.device.type, enabled=False):
+        with outside_autocast(w):
             w = at_least_float32(w.detach())
             moments = (w.mT @ w).nan_to_num()  # that diverging tokens may reach the loss
             return torch.linalg.eigh(moments).eigenvectors.mT

@@ -13,7 +13,8 @@ POOLED = [dict(type='CBSA', grid_size=2), dict(type='CBSA', grid_size=2, contrac
 SOFTMAX = [dict(type='MSSA'), dict(type='MHSA'), dict(type='AgentAttention', grid_size=2),
            dict(type='AdaptedMHSA', grid_size=2)]
 TSSA = dict(type='TSSA')
-OTHERS = [dict(type='CBSA', representatives='fixed', contraction='inverse'),
+OTHERS = [dict(type='LinearAttention'),
+          dict(type='CBSA', representatives='fixed', contraction='inverse'),
           dict(type='CBSA', representatives='principal', contraction='inverse')]
 
 

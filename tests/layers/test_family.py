@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call
 
-from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, CrossMSSA
+from cbsa_mm.interpret import count_flops
+from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, CrossMSSA, LinearAttention
 from cbsa_mm.layers.cbsa import REFUSALS
 
 CHOICES = [(representatives, contraction)
@@ -257,22 +258,39 @@ def test_cross_mssa():
     torch.testing.assert_close(attn(queries, x), attn.step_x * project_out(attn, y))
 
 
+def test_linear_attention():
+    torch.manual_seed(0)
+    attn, x = LinearAttention(12, 3).double(), tokens()
+    q, k, v = (oracle.split_heads(t, 3) for t in
+               F.linear(x, attn.in_proj.weight, attn.in_proj.bias).chunk(3, dim=-1))
+    assert_same(attn, x, project_out(attn, oracle.linear_attention(q, k, v)))
+
+
+def test_linear_attention_costs_in_proportion_to_the_tokens():
+    def count(n):
+        return count_flops(LinearAttention(12, 3), torch.ones(1, n, 12), GRID)
+
+    assert count(20) > 0 and count(60) == 3 * count(20)
+
+
 @pytest.mark.released
-def test_parity_with_the_released_adapted_attention():
-    golden = released.read('adapted_vit_attention')
-    attn = AdaptedMHSA(48, 3)
+@pytest.mark.parametrize('name, attn, grid', [
+    ('adapted_vit_attention', AdaptedMHSA(48, 3), (14, 14)),
+    ('linear_attention', LinearAttention(24, 3), (7, 7))])
+def test_parity_with_the_released_attentions_of_adapted_vits(name, attn, grid):
+    golden = released.read(name)
     names = {'qkv.weight': 'in_proj.weight', 'qkv.bias': 'in_proj.bias',
              'proj.weight': 'out_proj.weight', 'proj.bias': 'out_proj.bias'}
     attn.load_state_dict({names[k]: v for k, v in released.pick(golden, 'weight.').items()})
     x = golden['input.tokens'].requires_grad_()
-    y = attn(x, (14, 14))
+    y = attn(x, grid)
     error = released.relative_error(y, golden['output.tokens'])
-    released.agree('adapted attention, tokens', error, 1e-5)
+    released.agree(f'{type(attn).__name__}, tokens', error, 1e-5)
 
     (y * golden['input.upstream_grad']).sum().backward()
     grads = released.pick(golden, 'grad.')
     ours = dict(input=x.grad) | {k: attn.get_parameter(names[k]).grad for k in names}
-    released.agree('adapted attention, gradients, the worst', max(
+    released.agree(f'{type(attn).__name__}, gradients, the worst', max(
         released.relative_error(ours[name], grads[name]) for name in ours), 1e-4)
 
 
