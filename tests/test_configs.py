@@ -258,7 +258,6 @@ def test_recipes_on_other_segmentation_data(size, layers, name, classes, crop, s
     assert cfg.default_hooks.checkpoint.interval == cfg.train_cfg.val_interval == interval * iters
 
 
-@pytest.mark.parametrize('size', 'tsbl')
 @pytest.mark.parametrize('name', ['cifar10', 'cifar100', 'flowers102', 'pets'])
 def test_fine_tuning_images_are_those_of_the_released_transforms(name, tmp_path):
     cfg = Config.fromfile(CONFIGS / f'finetune/cbt-t_{name}.py')
