@@ -3,6 +3,7 @@ from cbsa_mm.require import MissingLibraryError, require
 
 require('mmengine')
 
+from .check_folders import check_data_folders
 from .check_labels import CheckClsLabels, CheckSegLabels
 from .checked_loading import (
     CheckedLoading,
@@ -11,12 +12,14 @@ from .checked_loading import (
     guard_transforms,
     dataset_parts,
 )
+from .metainfo import read_metainfo
 from .shapes import ShapesDataset
 from .survey import Survey, survey
 
 __all__ = [
     'CheckClsLabels', 'CheckSegLabels', 'CheckedLoading', 'ShapesDataset', 'Survey',
-    'build_dataset', 'guard_dataset', 'guard_transforms', 'dataset_parts', 'survey'
+    'build_dataset', 'check_data_folders', 'guard_dataset', 'guard_transforms', 'dataset_parts',
+    'read_metainfo', 'survey'
 ]
 
 try:
