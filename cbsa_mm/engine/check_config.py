@@ -90,11 +90,11 @@ def _check(path: str, part: dict, place: Place, scope: str) -> None:
         return
     names, complete = _arguments(build)
     for key in [key for key in part if key not in {*names, *place.extra, 'type', '_scope_'}]:
-        advice = suggest(key, names - part.keys(), 0.6 if complete else 0.85)
+        advice = suggest(key, names, 0.6 if complete else 0.85)
         if complete or advice:
             name = getattr(build, '__name__', build)
             raise UserError(f'{path}.{key}: {name} has no such argument{advice}. It takes '
-                            f'{", ".join(sorted(names))}')
+                            f'{", ".join(sorted(names)) or "none"}')
 
 
 def _find(path: str, name: str, registries: tuple[str, ...], scope: str) -> Callable:

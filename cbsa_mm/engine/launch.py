@@ -164,7 +164,7 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
     if 'train_dataloader' not in loaders:  # else mmseg 1.2 loads the training data to draw a test
         for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
             arguments.pop(key, None)
-    with building('config'):
+    with building(cfg.filename or 'config'):
         runner = CheckedRunner(**arguments, cfg=cfg)
     check_model(runner.model)
     for loader in loaders:

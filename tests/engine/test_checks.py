@@ -1,1 +1,0 @@
-"""The hooks' checks, in small trainings by mmengine's Runner."""
