@@ -12,8 +12,8 @@ from mmengine.runner import Runner
 from rich.progress import Progress
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.engine.model import build_model
 from cbsa_mm.errors import UserError
+from cbsa_mm.inference import build_model
 from cbsa_mm.require import require
 
 from .timing import interleave, peak_memory, summarize

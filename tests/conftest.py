@@ -70,7 +70,7 @@ def make(tmp_path):
     """Writes a config and a checkpoint of random weights, as ``make(base, attn, **head_cfg)``."""
     from mmengine.config import Config
 
-    from cbsa_mm.engine.model import build_model
+    from cbsa_mm.inference import build_model
 
     def write(base, attn='CBSA', **head_cfg):
         stem = '_'.join([base, attn, head_cfg.get('type', '')]).rstrip('_')

@@ -12,7 +12,7 @@ from PIL import Image
 
 import cbsa_mm
 from cbsa_mm.datasets.shapes import render
-from cbsa_mm.engine.model import build_model
+from cbsa_mm.inference import build_model
 
 ROOT = Path(__file__).parents[1]
 

@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from cbsa_mm.checkpoints import convert
 from cbsa_mm.compat import HAS_TORCH_EXPORT
 from cbsa_mm.datasets.shapes import render
-from cbsa_mm.engine.model import build_model
+from cbsa_mm.inference import build_model
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(
     not HAS_TORCH_EXPORT, reason='the page on export wants PyTorch 2.7')]
@@ -90,7 +90,7 @@ session = onnxruntime.InferenceSession('cbt-t_shapes.onnx')''',
     'interpretation': '''
 import torch
 from mmengine.config import Config
-from cbsa_mm.engine.model import build_model
+from cbsa_mm.inference import build_model
 torch.manual_seed(0)
 model = build_model(Config.fromfile('configs/cbt/cbt-t_shapes-cls.py')).eval()
 image, index, custom_hooks = torch.randn(1, 3, 64, 64), [0], []''',

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from cbsa_mm.datasets.shapes import render
-from cbsa_mm.engine.model import build_model, preprocess, read_image
+from cbsa_mm.inference import build_model, preprocess, read_image
 
 pytestmark = pytest.mark.e2e
 

@@ -135,7 +135,7 @@ def local_dir(folder, model):
 
 @pytest.mark.parametrize('source', ['timm', 'safetensors', 'pth'])
 def test_starts_from_timms_weights_head_included(source, timm_model, tmp_path):
-    from cbsa_mm.engine import use_safe_loading
+    from cbsa_mm.inference import use_safe_loading
     use_safe_loading()  # as the tools do
     checkpoint = local_dir(tmp_path / 'vit', timm_model)
     if source == 'safetensors':

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from cbsa_mm.datasets.shapes import render
-from cbsa_mm.engine.masks import open_test_set
+from cbsa_mm.inference.masks import open_test_set
 from cbsa_mm.interpret import split_labels
 
 CAMVID = Path(__file__).parents[1] / 'configs/cbt/cbt-t_camvid.py'

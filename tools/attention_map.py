@@ -13,9 +13,14 @@ from matplotlib.figure import Figure
 from rich.progress import track
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.engine import add_trust_argument, load_config, report_user_errors
-from cbsa_mm.engine.model import load_model, predict, read_image
+from cbsa_mm.engine import (
+    add_models_argument,
+    add_trust_argument,
+    load_config,
+    report_user_errors,
+)
 from cbsa_mm.errors import UserError
+from cbsa_mm.inference import load_model, predict, read_image, use_safe_loading
 from cbsa_mm.interpret import LayerRecord, Recorder, attention_maps, enlarge, patch_index
 
 
@@ -23,7 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('image', type=Path, help='image file')
-    parser.add_argument('models', nargs='+', metavar='CONFIG CHECKPOINT', help='one pair or more')
+    add_models_argument(parser)
     parser.add_argument('--layers', nargs='+', type=int, default=[-1],
                         help='indices of the layers; the last by default')
     parser.add_argument('--part', choices=['backbone', 'decode_head'], default='backbone',
@@ -35,19 +40,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, default=Path('attention.png'),
                         help='picture to write; %(default)s by default')
     add_trust_argument(parser)
-    args = parser.parse_args()
-    if len(args.models) % 2:
-        parser.error('give a checkpoint for each config: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]')
-    return args
+    return parser.parse_args()
 
 
 def main() -> None:
     args = parse_args()
+    use_safe_loading(args.trust_checkpoint)
     places = [parse_place(place) for place in args.places]
     rows = []
-    for config, checkpoint in track(list(zip(args.models[::2], args.models[1::2])), 'models'):
-        cfg = load_config(argparse.Namespace(
-            config=config, cfg_options={}, trust_checkpoint=args.trust_checkpoint))
+    for config, checkpoint in track(args.models, 'models'):
+        cfg = load_config(config)
         model = load_model(cfg, checkpoint, trust=args.trust_checkpoint)
         inputs, image = read_image(cfg, model, args.image)
         with Recorder(model) as recorder:

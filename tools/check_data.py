@@ -18,16 +18,14 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.datasets import Survey, build_dataset, survey
+from cbsa_mm.datasets import Survey, build_dataset, check_data_folders, survey
 from cbsa_mm.engine import (
     add_config_arguments,
     check_class_count,
-    check_data_folders,
-    explain,
     load_config,
     report_user_errors,
 )
-from cbsa_mm.errors import UserError
+from cbsa_mm.errors import UserError, building
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,7 +44,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = load_config(args, detection=True)
+    cfg = load_config(args.config, args.cfg_options, detection=True)
     init_default_scope(cfg.default_scope)
     console, surveys = Console(), {}
     for split in args.split or differing_splits(cfg):
@@ -79,12 +77,10 @@ def look_through(cfg: Config, split: str, num_workers: int) -> Survey:
     num_classes = model[key].get('num_classes') if isinstance(model.get(key), dict) else None
     try:
         check_data_folders(cfg, (loader, ))
-        dataset = build_dataset(cfg[loader].dataset)
-    except Exception as error:
-        message = explain(error)
-        if message is None:
-            raise
-        return Survey(faults=[message])
+        with building(f'{loader}.dataset'):
+            dataset = build_dataset(cfg[loader].dataset)
+    except UserError as error:
+        return Survey(faults=[str(error)])
     classes = dataset.metainfo.get('classes') or map(str, range(num_classes or 256))
     found = survey(dataset, list(classes), num_workers, split)
     try:

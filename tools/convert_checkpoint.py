@@ -9,13 +9,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from cbsa_mm.engine import (
-    Report,
-    add_trust_argument,
-    convert_file,
-    report_user_errors,
-    restore_file,
-)
+from cbsa_mm.checkpoints.convert_file import Report, convert_file, restore_file
+from cbsa_mm.engine import add_trust_argument, report_user_errors
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 
@@ -67,14 +62,14 @@ def show(report: Report, args: argparse.Namespace) -> None:
 
 def advise(report: Report, args: argparse.Namespace) -> None:
     """Prints the config that fits, and the next command."""
-    experiment = report.experiment
-    if experiment is None:
+    if report.config is None:
         return
-    if experiment.shipped:
-        print(f'{experiment.shipped.relative_to(CONFIGS.parent)} fits')
+    shipped = report.config.shipped
+    if shipped:
+        print(f'{shipped.relative_to(CONFIGS.parent)} fits')
     elif not args.config:
         print('No shipped config fits; --config OUT.py writes one')
-    config = args.config or experiment.shipped
+    config = args.config or shipped
     if not config:
         return
     if args.config:

@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from cbsa_mm.engine import add_trust_argument, load_config, report_user_errors
-from cbsa_mm.engine.model import load_model, predict, read_image
 from cbsa_mm.errors import UserError
+from cbsa_mm.inference import load_model, predict, read_image, use_safe_loading
 from cbsa_mm.interpret import LayerRecord, Recorder, attention_maps, patch_index
 from cbsa_mm.interpret.views import mark, mosaic, overlay, paint
 
@@ -202,13 +202,13 @@ def build_page(cfg: Config, model: nn.Module, images: list[Path]):
 
 def main() -> None:
     args = parse_args()
+    use_safe_loading(args.trust_checkpoint)
     if gr is None:
         raise UserError("the page needs gradio: pip install 'gradio>=6,<7'")
     for image in args.images:
         if not image.is_file():
             raise UserError(f'there is no image {image}')
-    cfg = load_config(argparse.Namespace(
-        config=args.config, cfg_options={}, trust_checkpoint=args.trust_checkpoint))
+    cfg = load_config(args.config)
     model = load_model(cfg, args.checkpoint, trust=args.trust_checkpoint)
     page = build_page(cfg, model, args.images)
     try:

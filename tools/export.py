@@ -11,11 +11,11 @@ from pathlib import Path
 from cbsa_mm.engine import (
     add_config_arguments,
     add_trust_argument,
-    export_file,
     load_config,
     report_user_errors,
 )
-from cbsa_mm.engine.export import SUFFIXES
+from cbsa_mm.inference import export_file, use_safe_loading
+from cbsa_mm.inference.export import SUFFIXES
 
 
 def parse_args() -> argparse.Namespace:
@@ -43,7 +43,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = load_config(args)
+    use_safe_loading(args.trust_checkpoint)
+    cfg = load_config(args.config, args.cfg_options)
     out = args.out or Path(args.config).with_suffix(SUFFIXES[args.format]).name
     errors = export_file(cfg, args.checkpoint, out, args.format, args.size, args.fixed_size,
                          args.opset, args.trust_checkpoint)

@@ -105,8 +105,8 @@ def count_config(args: argparse.Namespace) -> dict[str, dict]:
     """Counts of a config's model, its backbone and the rest."""
     from mmengine.registry import MODELS, init_default_scope
 
-    from cbsa_mm.engine.model import native_size
-    cfg = load_config(args)
+    from cbsa_mm.inference import native_size
+    cfg = load_config(args.config, args.cfg_options)
     init_default_scope(cfg.default_scope)
     model = MODELS.build(cfg.model).eval().requires_grad_(False)
     height, width = (args.shape * 2)[:2] if args.shape else native_size(cfg)

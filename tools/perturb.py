@@ -18,7 +18,6 @@ import matplotlib
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from mmengine.config import DictAction
 from mmengine.device import get_device
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
@@ -29,9 +28,15 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.engine import add_trust_argument, load_config, report_user_errors
-from cbsa_mm.engine.model import load_model, read_test_images
+from cbsa_mm.engine import (
+    add_models_argument,
+    add_options_argument,
+    add_trust_argument,
+    load_config,
+    report_user_errors,
+)
 from cbsa_mm.errors import UserError
+from cbsa_mm.inference import load_model, read_test_images, use_safe_loading
 from cbsa_mm.interpret import (
     add_noise,
     attention_layers,
@@ -58,7 +63,7 @@ COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')  # 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('models', nargs='+', metavar='CONFIG CHECKPOINT', help='one pair or more')
+    add_models_argument(parser)
     parser.add_argument('--part', choices=['decode_head', 'backbone'],
                         help="whose attention layers; a segmenter's decode_head and a "
                         "classifier's backbone by default")
@@ -72,15 +77,12 @@ def parse_args() -> argparse.Namespace:
                         help='draws for each; %(default)s by default')
     parser.add_argument('--num', type=int, default=100,
                         help='test images, evenly spaced, all if 0; %(default)s by default')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-                        default={}, help='override values of all configs')
+    add_options_argument(parser)
     parser.add_argument('--out', type=Path, default=Path('perturb.png'),
                         help='picture to write; %(default)s by default')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all numbers here')
     add_trust_argument(parser)
     args = parser.parse_args()
-    if len(args.models) % 2:
-        parser.error('give a checkpoint for each config: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]')
     if min(args.stds) <= 0:
         parser.error(f'--stds must be positive, as their axis is logarithmic, not {min(args.stds)}')
     if args.seeds < 1 or args.num < 0:
@@ -102,8 +104,7 @@ class Subject:
     """
 
     def __init__(self, config: str, checkpoint: str, args: argparse.Namespace) -> None:
-        cfg = load_config(argparse.Namespace(
-            config=config, cfg_options=args.cfg_options, trust_checkpoint=args.trust_checkpoint))
+        cfg = load_config(config, args.cfg_options)
         self.model = load_model(cfg, checkpoint, get_device(), args.trust_checkpoint)
         segments = hasattr(self.model, 'decode_head')
         self.part = args.part or ('decode_head' if segments else 'backbone')
@@ -176,12 +177,12 @@ class Remembered(nn.Module):
 
 def main() -> None:
     args = parse_args()
+    use_safe_loading(args.trust_checkpoint)
     MMLogger.get_current_instance().setLevel('ERROR')  # no table of classes for each score
-    pairs = list(zip(args.models[::2], args.models[1::2]))
-    stems = [Path(config).stem for config, _ in pairs]
+    stems = [Path(config).stem for config, _ in args.models]
     names = [stem if stems.count(stem) == 1 else f'{stem}, {checkpoint}'
-             for stem, (_, checkpoint) in zip(stems, pairs)]
-    subjects = [Subject(*pair, args) for pair in pairs]
+             for stem, (_, checkpoint) in zip(stems, args.models)]
+    subjects = [Subject(*pair, args) for pair in args.models]
     results = {}
     for name in names:
         subject = subjects.pop(0)  # its images go with it

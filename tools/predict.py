@@ -11,17 +11,16 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from cbsa_mm.checkpoints import load_strictly
+from cbsa_mm.datasets import read_metainfo
 from cbsa_mm.engine import (
     add_config_arguments,
     add_trust_argument,
-    load_checkpoint,
     load_config,
-    load_strictly,
-    read_metainfo,
     report_user_errors,
 )
-from cbsa_mm.engine.model import image_pipeline, load_model
 from cbsa_mm.errors import DataError, UserError
+from cbsa_mm.inference import image_pipeline, load_checkpoint, load_model, use_safe_loading
 
 SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.webp'}
 
@@ -100,7 +99,8 @@ def check_images(cfg: Config, images: list[str]) -> None:
 
 def main() -> None:
     args = parse_args()
-    cfg = load_config(args)
+    use_safe_loading(args.trust_checkpoint)
+    cfg = load_config(args.config, args.cfg_options)
     images = find_images(args.input)
     check_images(cfg, images)
     task = segment if cfg.default_scope == 'mmseg' else classify

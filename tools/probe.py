@@ -21,9 +21,14 @@ from mmengine.config import Config
 from rich.progress import track
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.engine import add_trust_argument, load_config, report_user_errors
-from cbsa_mm.engine.model import load_model, predict, read_test_images
+from cbsa_mm.engine import (
+    add_models_argument,
+    add_trust_argument,
+    load_config,
+    report_user_errors,
+)
 from cbsa_mm.errors import UserError
+from cbsa_mm.inference import load_model, predict, read_test_images, use_safe_loading
 from cbsa_mm.interpret import LayerRecord, Recorder
 
 COLORS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9']  # of Okabe and Ito
@@ -32,7 +37,7 @@ COLORS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9']  # o
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('models', nargs='+', metavar='CONFIG CHECKPOINT', help='one pair or more')
+    add_models_argument(parser)
     parser.add_argument('--what', choices=['compression', 'reduction'], default='compression',
                         help='the picture to draw; %(default)s by default')
     parser.add_argument('--num', type=int, default=100,
@@ -45,9 +50,7 @@ def parse_args() -> argparse.Namespace:
                         'sizes and overlaps of subspaces')
     add_trust_argument(parser)
     args = parser.parse_args()
-    if len(args.models) % 2:
-        parser.error('give a checkpoint for each config: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]')
-    if len(args.models) // 2 > len(COLORS):
+    if len(args.models) > len(COLORS):
         parser.error(f'at most {len(COLORS)} models can be told apart in one picture')
     return args
 
@@ -87,10 +90,10 @@ def values_of(layer: LayerRecord) -> dict[str, torch.Tensor]:
 
 def main() -> None:
     args = parse_args()
+    use_safe_loading(args.trust_checkpoint)
     results = {}
-    for config, checkpoint in zip(args.models[::2], args.models[1::2]):
-        cfg = load_config(argparse.Namespace(
-            config=config, cfg_options={}, trust_checkpoint=args.trust_checkpoint))
+    for config, checkpoint in args.models:
+        cfg = load_config(config)
         label = Path(config).stem + (', random weights' if checkpoint == 'none' else '')
         results[label] = measure(cfg, checkpoint, args)
     if args.what == 'reduction' and not any('reduction_of_tokens' in r for r in results.values()):

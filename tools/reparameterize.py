@@ -10,9 +10,9 @@ from cbsa_mm.engine import (
     add_config_arguments,
     add_trust_argument,
     load_config,
-    reparameterize_file,
     report_user_errors,
 )
+from cbsa_mm.inference import reparameterize_file, use_safe_loading
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,7 +30,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = load_config(args)
+    use_safe_loading(args.trust_checkpoint)
+    cfg = load_config(args.config, args.cfg_options)
     parts, difference = reparameterize_file(
         cfg, args.checkpoint, args.out, args.config_out, args.trust_checkpoint)
     print(f'{args.out} holds the deploy form of {" and ".join(parts)}; outputs on a random image '

@@ -21,6 +21,7 @@ from cbsa_mm.engine import (
     load_config,
     report_user_errors,
 )
+from cbsa_mm.inference import use_safe_loading
 
 
 def parse_args() -> argparse.Namespace:
@@ -36,7 +37,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = load_config(args)
+    use_safe_loading(args.trust_checkpoint)
+    cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
     cfg.load_from = args.checkpoint
     runner = build_runner(cfg, ('test_dataloader', ))
     runner.load_or_resume()

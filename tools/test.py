@@ -14,6 +14,7 @@ from cbsa_mm.engine import (
     use_tta,
 )
 from cbsa_mm.errors import UserError
+from cbsa_mm.inference import use_safe_loading
 
 
 def parse_args() -> argparse.Namespace:
@@ -56,7 +57,8 @@ def set_show_dir(cfg: Config, show_dir: str) -> None:
 
 def main() -> None:
     args = parse_args()
-    cfg = load_config(args, detection=True)
+    use_safe_loading(args.trust_checkpoint)
+    cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher, detection=True)
     cfg.load_from = args.checkpoint
     if args.out:
         set_output(cfg, args.out)

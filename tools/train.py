@@ -14,6 +14,7 @@ from cbsa_mm.engine import (
     use_auto_scale_lr,
     use_resume,
 )
+from cbsa_mm.inference import use_safe_loading
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,7 +36,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = load_config(args, detection=True)
+    use_safe_loading(args.trust_checkpoint)
+    cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher, detection=True)
     if args.amp:
         use_amp(cfg, args.amp)
     if args.auto_scale_lr:

@@ -40,10 +40,15 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.engine import add_trust_argument, load_config, report_user_errors
-from cbsa_mm.engine.masks import MaskedImages, open_test_set, open_voc
-from cbsa_mm.engine.model import load_model, preprocess
+from cbsa_mm.engine import (
+    add_models_argument,
+    add_trust_argument,
+    load_config,
+    report_user_errors,
+)
 from cbsa_mm.errors import UserError
+from cbsa_mm.inference import load_model, preprocess, use_safe_loading
+from cbsa_mm.inference.masks import MaskedImages, open_test_set, open_voc
 from cbsa_mm.interpret import Recorder, attention_maps, iou, segment
 from cbsa_mm.interpret.zero_shot import PARTS
 
@@ -57,7 +62,7 @@ LINES = {
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('models', nargs='+', metavar='CONFIG CHECKPOINT', help='one pair or more')
+    add_models_argument(parser)
     data = parser.add_mutually_exclusive_group()
     data.add_argument('--voc', type=Path, metavar='ROOT',
                       help='measure on PASCAL VOC 2012 val, in this folder VOCdevkit/VOC2012')
@@ -80,8 +85,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers here')
     add_trust_argument(parser)
     args = parser.parse_args()
-    if len(args.models) % 2:
-        parser.error('give a checkpoint for each config: CONFIG CHECKPOINT [CONFIG CHECKPOINT ...]')
     if args.voc and args.foreground:
         parser.error('--foreground goes with --data: in VOC, all 20 classes are foreground')
     if min(args.boundary_width, *(args.size or [1])) < 1 or args.num < 0:
@@ -143,19 +146,19 @@ def summarize(scores: Tensor) -> dict[str, dict]:
 
 def main() -> None:
     args = parse_args()
-    pairs = list(zip(args.models[::2], args.models[1::2]))
+    use_safe_loading(args.trust_checkpoint)
     if args.voc:
         images = open_voc(args.voc)
     else:
-        data = read(args.data or pairs[0][0], args)
-        images = open_test_set(data, args.foreground, args.boundary_width)
+        data = args.data or args.models[0][0]
+        images = open_test_set(load_config(data), args.foreground, args.boundary_width)
     total = len(images.infos)
     if not total:
         raise UserError('the data set has no images')
     indices = torch.linspace(0, total - 1, min(args.num or total, total)).long().tolist()
     results, rows = [], []
-    for config, checkpoint in pairs:
-        cfg = read(config, args)
+    for config, checkpoint in args.models:
+        cfg = load_config(config)
         size = find_size(cfg, args.size)
         weights = 'random weights' if checkpoint == 'none' else Path(checkpoint).stem
         name = f'{Path(config).stem}, {weights}'
@@ -172,11 +175,6 @@ def main() -> None:
     if args.json:
         text = json.dumps(dict(command=' '.join(sys.argv), results=results), indent=1)
         write_whole(args.json, lambda file: file.write_text(text))
-
-
-def read(config: str, args: argparse.Namespace) -> Config:
-    return load_config(argparse.Namespace(
-        config=config, cfg_options={}, trust_checkpoint=args.trust_checkpoint))
 
 
 def find_size(cfg: Config, size: list[int] | None) -> tuple[int, int]:

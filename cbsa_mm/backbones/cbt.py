@@ -8,15 +8,10 @@ from torch import Tensor, nn
 
 from cbsa_mm.errors import UserError
 from cbsa_mm.layers import ISTA, Block, ConvStem, LinearStem, PatchStem, resize_pos_embed
+from cbsa_mm.layers.archs import ARCHS
 
 from .attention import build_attention
 
-ARCHS = {
-    'tiny': dict(embed_dims=192, num_layers=12, num_heads=3),
-    'small': dict(embed_dims=384, num_layers=12, num_heads=6),
-    'base': dict(embed_dims=768, num_layers=12, num_heads=12),
-    'large': dict(embed_dims=1024, num_layers=24, num_heads=16),
-}
 STEMS = {'conv': ConvStem, 'linear': LinearStem, 'patch': PatchStem}
 OUT_TYPES = ('cls_token', 'featmap', 'raw')
 

@@ -4,6 +4,7 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from textwrap import shorten
@@ -14,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from cbsa_mm.compat import allow_globals
 from cbsa_mm.errors import UserError
 
 STATE_DICT_KEYS = ('state_dict', 'model')
@@ -37,7 +39,8 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu', mmap: bool = Fa
 
     Raises:
         UserError: If there is no such file; if it is empty, cut off or no checkpoint; or if, not
-            being trusted, it holds more than tensors and plain values, which could run code.
+            being trusted, it holds more than tensors, plain values and what mmengine writes beside
+            them, so that it could run code.
     """
     path = Path(osp.expanduser(path))
     if not osp.isfile(path):
@@ -98,8 +101,31 @@ def _read(path: Path, map_location: Any, mmap: bool, trust: bool) -> Any:
     if kind == 'npz':
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(arrays[name]).to(map_location) for name in arrays}
-    return torch.load(str(path), map_location=map_location, weights_only=not trust,
-                      mmap=mmap and kind == 'zip')
+    with _allow_training_data():
+        return torch.load(str(path), map_location=map_location, weights_only=not trust,
+                          mmap=mmap and kind == 'zip')
+
+
+def _allow_training_data() -> AbstractContextManager:
+    """Adds to what PyTorch takes for data: NumPy's plain values, and mmengine's log histories."""
+    array = np.zeros(1)
+    functions = [array.__reduce__()[0], array[0].__reduce__()[0]]
+    names = [f'numpy.{core}.multiarray.{function}'
+             for core in ('core', '_core') for function in ('_reconstruct', 'scalar')]
+    allowed = [*zip(2 * functions, names), *{type(np.dtype(code)) for code in '?bBhHiIlLqQefd'},
+               np.dtype, np.ndarray]
+    with suppress(ImportError):
+        from mmengine.logging import HistoryBuffer
+        allowed += [HistoryBuffer, (_statistic, 'builtins.getattr')]
+    return allow_globals(allowed)
+
+
+def _statistic(owner: type, name: str) -> Any:
+    """In the place of getattr, by which log histories name their methods."""
+    from mmengine.logging import HistoryBuffer
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
+        raise UnpicklingError('GLOBAL builtins.getattr')
+    return getattr(owner, name)
 
 
 def _kind(path: Path) -> str:

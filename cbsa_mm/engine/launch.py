@@ -1,86 +1,62 @@
-"""What the command-line tools share: from arguments to a Runner."""
+"""From a config file to a Runner."""
 import os.path as osp
 import sys
-from argparse import SUPPRESS, ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from inspect import signature
 
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner import Runner
+from torch.utils.data import DataLoader
 
-from cbsa_mm.errors import UserError
+from cbsa_mm.datasets import check_data_folders, guard_dataset
+from cbsa_mm.errors import UserError, building
 from cbsa_mm.require import require
 
-from .checks import check_data_folders, check_model
+from .check_config import check_config, suggest
+from .checks import check_model
 from .distributed import start_on_cpu
-from .explain import explain, suggest
-from .loading import use_safe_loading
-from .runner import CheckedRunner
 
 
-def add_config_arguments(parser: ArgumentParser) -> None:
-    """Adds the arguments that all tools with a config have."""
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', default={},
-        help='override config values, such as train_dataloader.batch_size=4 or '
-        'test_pipeline.1.scale="(2048,512)"')
-
-
-def add_runner_arguments(parser: ArgumentParser) -> None:
-    """Adds the arguments of tools that start a Runner, alone or in several processes."""
-    parser.add_argument(
-        '--work-dir', help='folder for logs and checkpoints; work_dirs/<config> by default')
-    parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-        help='how the processes of a distributed run were started')
-    # torch.distributed.launch of old passes it; the environment says the same.
-    parser.add_argument('--local_rank', '--local-rank', type=int, help=SUPPRESS)
-
-
-def add_trust_argument(parser: ArgumentParser) -> None:
-    """Adds the argument that all tools which load a checkpoint have."""
-    parser.add_argument(
-        '--trust-checkpoint', action='store_true',
-        help='load checkpoints that hold more than tensors and plain values, too; this may run '
-        'code that is in them')
-
-
-def load_config(args: Namespace, detection: bool = False) -> Config:
-    """Reads ``args.config`` with ``args.cfg_options``, and sets ``work_dir`` and ``launcher``.
-
-    From here on, mmengine reads checkpoints as data, unless ``args.trust_checkpoint`` is set.
+def load_config(path: str,
+                options: dict | None = None,
+                work_dir: str | None = None,
+                launcher: str = 'none',
+                detection: bool = False) -> Config:
+    """Reads and checks a config.
 
     Args:
-        args: What :func:`add_config_arguments`, :func:`add_runner_arguments` and
-            :func:`add_trust_argument` parsed.
-        detection: Whether the tool takes detectors, too.
+        path: The config file.
+        options: Values that override the config's, by their keys' paths.
+        work_dir: Folder for logs and checkpoints; the config's, or else work_dirs/<config>, by
+            default.
+        launcher: How the processes of a distributed run were started.
+        detection: Whether detectors are welcome.
 
     Raises:
-        UserError: If there is no such file, it or an option can't be read, or the tool does not
-            take such a model.
+        UserError: If there is no such file, it or an option can't be read, a type or an argument
+            in it is unknown, or it is a detector's and these are not welcome.
         MissingLibraryError: If the library that the config is for can't be imported.
     """
-    use_safe_loading(getattr(args, 'trust_checkpoint', False))
-    if not osp.isfile(args.config):
-        raise UserError(f'there is no config file {args.config}')
-    with _reading(f'config {args.config}'):
-        cfg = Config.fromfile(args.config)
-    _check_options(args.cfg_options, cfg)
+    options = options or {}
+    if not osp.isfile(path):
+        raise UserError(f'there is no config file {path}')
+    with _reading(f'config {path}'):
+        cfg = Config.fromfile(path)
+    _check_options(options, cfg)
     with _reading('--cfg-options'):
-        cfg.merge_from_dict(args.cfg_options)
+        cfg.merge_from_dict(options)
     scope = cfg.get('default_scope', 'mmengine')
     if scope == 'mmdet' and not detection:
         raise UserError(f'{osp.basename(sys.argv[0])} takes classifiers and segmenters, but '
-                        f"{args.config} is a detector's config (default_scope = 'mmdet'). For "
-                        'these there are train.py, test.py and check_data.py')
+                        f"{path} is a detector's config (default_scope = 'mmdet'). For these there "
+                        'are train.py, test.py and check_data.py')
     require('mmdet.models' if scope == 'mmdet' else scope)  # mmdet alone imports without ops
-    name = osp.splitext(osp.basename(args.config))[0]
-    cfg.work_dir = getattr(args, 'work_dir', None) or cfg.get('work_dir') or f'work_dirs/{name}'
-    cfg.launcher = getattr(args, 'launcher', 'none')
+    check_config(cfg)
+    name = osp.splitext(osp.basename(path))[0]
+    cfg.work_dir = work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
+    cfg.launcher = launcher
     return cfg
 
 
@@ -103,20 +79,6 @@ def _check_options(options: dict, cfg: Config) -> None:
         top = key.partition('.')[0]
         if top not in known and (advice := suggest(top, known, cutoff=0.8)):
             raise UserError(f'--cfg-options {key}: the config has no {top}{advice}')
-
-
-def read_metainfo(cfg: Config, checkpoint: dict | None = None) -> dict:
-    """Class names and colours: a checkpoint's, else those of the data set that a config tests on.
-
-    Args:
-        cfg: A config; the files of its data set need not be there.
-        checkpoint: A checkpoint, which may tell them.
-    """
-    told = (checkpoint or {}).get('meta', {}).get('dataset_meta')
-    if told:
-        return told
-    init_default_scope(cfg.default_scope)
-    return DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=True)).metainfo
 
 
 def use_amp(cfg: Config, dtype: str) -> None:
@@ -169,8 +131,21 @@ def use_auto_scale_lr(cfg: Config) -> None:
     cfg.auto_scale_lr.enable = True
 
 
-def build_runner(cfg: Config, loaders: tuple[str, ...]) -> CheckedRunner:
-    """Builds mmengine's Runner, after checks of what would fail late.
+class CheckedRunner(Runner):
+    """mmengine's Runner, on data sets whose errors name the file at fault."""
+
+    @staticmethod
+    def build_dataloader(dataloader: DataLoader | dict,
+                         seed: int | None = None,
+                         diff_rank_seed: bool = False) -> DataLoader:
+        """Builds a data loader, as the base class does."""
+        loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
+        guard_dataset(loader.dataset)
+        return loader
+
+
+def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
+    """Builds a Runner with its model and data, after checks of what would fail late.
 
     Args:
         cfg: A config.
@@ -185,21 +160,14 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> CheckedRunner:
             cfg[loader].persistent_workers = False  # PyTorch refuses them without workers
     if cfg.launcher in ('pytorch', 'slurm') and get_device() == 'cpu':
         start_on_cpu(cfg)
-    runner = CheckedRunner.from_cfg(cfg)
+    arguments = {key: cfg[key] for key in signature(Runner).parameters if key in cfg}
+    if 'train_dataloader' not in loaders:  # else mmseg 1.2 loads the training data to draw a test
+        for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
+            arguments.pop(key, None)
+    with building(cfg.filename or 'config'):
+        runner = CheckedRunner(**arguments, cfg=cfg)
     check_model(runner.model)
-    if 'train_dataloader' not in loaders:
-        # mmseg 1.2's visualization hook would build the training loop, for which data may lack.
-        runner._train_loop = None
+    for loader in loaders:
+        with building(f'{loader}.dataset'):
+            getattr(runner, loader.replace('dataloader', 'loop'))
     return runner
-
-
-@contextmanager
-def report_user_errors() -> Iterator[None]:
-    """Ends the program with one message, instead of a traceback, on a user's mistake."""
-    try:
-        yield
-    except Exception as error:
-        message = explain(error)
-        if message is None:
-            raise
-        sys.exit(f'{osp.basename(sys.argv[0])}: error: {message}')

@@ -10,8 +10,7 @@ from mmengine.logging import print_log
 
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.errors import UserError
-
-from .loading import load_checkpoint
+from cbsa_mm.inference import load_checkpoint
 
 
 @register_backend('whole')

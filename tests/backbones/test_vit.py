@@ -4,8 +4,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmpretrain.models import VisionTransformer
 
 from cbsa_mm.backbones import AdaptedViT
-from cbsa_mm.checkpoints import MMPRETRAIN_VIT, MMSEG_VIT
-from cbsa_mm.engine.checks import check_pretrained
+from cbsa_mm.checkpoints import MMPRETRAIN_VIT, MMSEG_VIT, check_pretrained
 from cbsa_mm.errors import UserError
 
 ARCH = dict(embed_dims=48, num_layers=3, num_heads=3)

@@ -11,11 +11,18 @@ from hypothesis import strategies as st
 from safetensors.torch import save as save_safetensors
 
 from cbsa_mm.backbones import CBT, AdaptedViT
-from cbsa_mm.checkpoints import convert, describe, find_state_dict, read_checkpoint, restore
+from cbsa_mm.checkpoints import (
+    convert,
+    describe,
+    find_state_dict,
+    load_strictly,
+    read_checkpoint,
+    restore,
+)
 from cbsa_mm.checkpoints.augreg import AUGREG
 from cbsa_mm.checkpoints.families import FAMILIES
-from cbsa_mm.engine import load_checkpoint, load_strictly
 from cbsa_mm.errors import UserError
+from cbsa_mm.inference import load_checkpoint
 
 LAYOUTS = {f'{family.title} for {library}': (family, library)
            for family in FAMILIES for library in family.tables}

@@ -1,21 +1,16 @@
-"""Checkpoints as data: mmengine neither runs what is in one, nor writes what must be run."""
+"""Checkpoints for models, from files and addresses, read as data."""
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
+from urllib.error import URLError
 from urllib.parse import urlparse
 
 import numpy as np
 import torch
 from mmengine.dist import barrier, get_local_rank
-from mmengine.hooks import Hook
-from mmengine.logging import HistoryBuffer
-from mmengine.registry import HOOKS
-from mmengine.runner import CheckpointLoader, Runner
+from mmengine.runner import CheckpointLoader
 
 from cbsa_mm.checkpoints import find_state_dict, read_checkpoint
-from cbsa_mm.compat import allow_globals
 from cbsa_mm.errors import UserError
 
 # How the names begin for which mmengine has loaders, as patterns; '' is any other.
@@ -54,7 +49,7 @@ def load_checkpoint(filename: str | Path, map_location: Any = 'cpu', trust: bool
             trusted, it holds more than data.
     """
     path = filename if '://' not in str(filename) else _download(str(filename))
-    checkpoint = read_training_checkpoint(path, map_location, trust=trust)
+    checkpoint = read_checkpoint(path, map_location, trust=trust)
     try:
         find_state_dict(checkpoint)
         _check_meta(checkpoint.get('meta', {}))
@@ -65,30 +60,6 @@ def load_checkpoint(filename: str | Path, map_location: Any = 'cpu', trust: bool
     if isinstance(checkpoint.get('model'), Mapping):
         checkpoint.setdefault('state_dict', checkpoint['model'])  # where mmengine looks for it
     return checkpoint
-
-
-def read_training_checkpoint(path: str | Path, map_location: Any = 'cpu', **kwargs) -> dict:
-    """As :func:`cbsa_mm.checkpoints.read_checkpoint`, with what mmengine writes allowed."""
-    with _mmengine_types():
-        return read_checkpoint(path, map_location, **kwargs)
-
-
-def _mmengine_types() -> AbstractContextManager:
-    """Adds to what PyTorch takes for data: mmengine's log histories, and NumPy's plain values."""
-    array = np.zeros(1)
-    functions = [array.__reduce__()[0], array[0].__reduce__()[0]]
-    names = [f'numpy.{core}.multiarray.{function}'
-             for core in ('core', '_core') for function in ('_reconstruct', 'scalar')]
-    return allow_globals([
-        *zip(2 * functions, names), *{type(np.dtype(code)) for code in '?bBhHiIlLqQefd'},
-        np.dtype, np.ndarray, HistoryBuffer, (_statistic, 'builtins.getattr')])
-
-
-def _statistic(owner: type, name: str) -> Any:
-    """In the place of getattr, by which log histories name their methods."""
-    if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
-        raise UnpicklingError('GLOBAL builtins.getattr')
-    return getattr(owner, name)
 
 
 def _check_meta(meta: Any) -> None:
@@ -115,45 +86,12 @@ def _download(address: str) -> Path:
     path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(url.path).name
     if get_local_rank() == 0 and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(address, str(path))
+        try:
+            torch.hub.download_url_to_file(address, str(path))
+        except URLError as error:
+            raise UserError(
+                f"can't download weights from {address} ({error.reason}). Give a local file; for a "
+                'pretrained backbone, --cfg-options model.backbone.init_cfg.checkpoint=FILE'
+            ) from error
     barrier()
     return path
-
-
-@HOOKS.register_module()
-class PlainCheckpointHook(Hook):
-    """Keeps training checkpoints free of all but tensors and plain values.
-
-    mmengine puts its log history into them as objects, which ``weights_only`` loading refuses.
-    They are saved as tensors instead, and restored on resuming.
-    """
-
-    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Replaces objects by plain values."""
-        for key in ('meta', 'message_hub', 'param_schedulers'):
-            if key in checkpoint:
-                checkpoint[key] = _plain(checkpoint[key])
-
-    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Restores the log history."""
-        scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
-        for name, value in scalars.items():
-            if isinstance(value, dict):
-                scalars[name] = HistoryBuffer(
-                    value['log_history'].cpu().numpy(), value['count_history'].cpu().numpy())
-
-
-def _plain(value: Any) -> Any:
-    """The same with log histories and NumPy arrays as tensors, and NumPy numbers as numbers."""
-    if isinstance(value, HistoryBuffer):
-        log_history, count_history = value.data
-        return dict(log_history=_plain(log_history), count_history=_plain(count_history))
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(value)
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(map(_plain, value))
-    return value

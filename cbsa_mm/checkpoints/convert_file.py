@@ -4,23 +4,16 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from cbsa_mm.checkpoints import (
-    Converted,
-    check_variant,
-    convert,
-    describe,
-    find_state_dict,
-    read_variant,
-    restore,
-    write_checkpoint,
-    write_whole,
-)
+from cbsa_mm.datasets import read_metainfo
 from cbsa_mm.errors import UserError
 from cbsa_mm.require import require
 
-from .experiment import Experiment, find_experiment
-from .launch import read_metainfo
-from .loading import read_training_checkpoint
+from .describe import describe
+from .families import Converted, convert, restore
+from .read import find_state_dict, read_checkpoint
+from .variant import check_variant, read_variant
+from .write import write_checkpoint, write_whole
+from .write_config import Found, find_config
 
 
 @dataclass
@@ -30,12 +23,12 @@ class Report:
     Attributes:
         converted: The weights.
         facts: What is known of the model by name.
-        experiment: The config that goes with them; None if too little is known to tell one.
+        config: The config that goes with them; None if too little is known to tell one.
         is_encoder: Whether the weights are an encoder's alone.
     """
     converted: Converted
     facts: dict
-    experiment: Experiment | None
+    config: Found | None
     is_encoder: bool
 
 
@@ -67,7 +60,7 @@ def convert_file(src: Path,
     _check_paths(src, dst)
     if dst.suffix in ('.safetensors', '.npz'):
         raise UserError(f'OpenMMLab loads PyTorch files: let DST end with .pth, not {dst.suffix}')
-    checkpoint = read_training_checkpoint(src, mmap=True, trust=trust)
+    checkpoint = read_checkpoint(src, mmap=True, trust=trust)
     try:
         converted = convert(find_state_dict(checkpoint), library)
     except UserError as error:
@@ -75,21 +68,19 @@ def convert_file(src: Path,
     require(converted.library)
     facts = describe(converted, _read_variant(src, converted), num_heads)
     is_encoder = 'num_classes' not in facts
-    experiment, meta = None, {}
+    found, meta = None, {}
     if config or (facts['num_heads'] and facts['img_size']):
-        experiment = find_experiment(converted.library, facts, configs)
-        if is_encoder:
-            backbone = experiment.changes.setdefault('model', {}).setdefault('backbone', {})
-            backbone['init_cfg'] = dict(type='Pretrained', checkpoint=str(dst))
-        else:
-            meta = _meta(experiment.cfg)
+        found = find_config(converted.library, facts, configs)
+        if not is_encoder:
+            meta = _meta(found.cfg)
     write_checkpoint(dst, dict(
         meta=meta, state_dict=converted.state_dict, released=converted.released))
     if config:
-        header = f'# {converted.family.title}, converted from {src.name!r}.\n'
-        text = header + experiment.text(config.parent)
+        init_cfg = dict(type='Pretrained', checkpoint=str(dst)) if is_encoder else None
+        text = (f'# {converted.family.title}, converted from {src.name!r}.\n'
+                + found.text(config.parent, init_cfg))
         write_whole(config, lambda file: file.write_text(text))
-    return Report(converted, facts, experiment, is_encoder)
+    return Report(converted, facts, found, is_encoder)
 
 
 def restore_file(src: Path, dst: Path, trust: bool = False) -> str:
@@ -107,7 +98,7 @@ def restore_file(src: Path, dst: Path, trust: bool = False) -> str:
         UserError: If a file can't be read, understood or written.
     """
     _check_paths(src, dst)
-    checkpoint = read_training_checkpoint(src, mmap=True, trust=trust)
+    checkpoint = read_checkpoint(src, mmap=True, trust=trust)
     released = checkpoint.get('released', {})
     try:
         family, tensors = restore(find_state_dict(checkpoint), released)

@@ -13,12 +13,11 @@ from PIL import Image
 
 from cbsa_mm.compat import HAS_TORCH_EXPORT
 from cbsa_mm.datasets.shapes import PALETTE, SHAPES, render
-from cbsa_mm.engine import export
-from cbsa_mm.engine.export import ImageToLogits, export_file
-from cbsa_mm.engine.model import load_model, read_image
 from cbsa_mm.errors import UserError
+from cbsa_mm.inference import export, load_model, read_image
+from cbsa_mm.inference.export import ImageToLogits, export_file
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs/cbt'
 ARCH = dict(embed_dims=16, num_layers=1, num_heads=2)
 SMALL = {

@@ -10,11 +10,10 @@ from mmengine.registry import MODELS, init_default_scope
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
-from cbsa_mm.datasets import CheckedPipeline, build_dataset
-from cbsa_mm.errors import DataError, UserError
+from cbsa_mm.checkpoints import load_strictly
+from cbsa_mm.datasets import CheckedPipeline, build_dataset, check_data_folders, read_metainfo
+from cbsa_mm.errors import DataError, UserError, building
 
-from .checks import check_data_folders, load_strictly
-from .launch import read_metainfo
 from .loading import load_checkpoint
 
 ANNOTATIONS = ('LoadAnnotations', 'CheckSegLabels')
@@ -26,7 +25,8 @@ def build_model(cfg: Config) -> nn.Module:
     model = dict(cfg.model)
     if 'data_preprocessor' in cfg:
         model['data_preprocessor'] = cfg.data_preprocessor
-    return MODELS.build(model)
+    with building('model'):
+        return MODELS.build(model)
 
 
 def load_model(cfg: Config, checkpoint: str, device: torch.device | str = 'cpu',
@@ -130,7 +130,8 @@ def read_test_images(cfg: Config, num: int, batch_size: int = 1) -> DataLoader:
     """
     check_data_folders(cfg, ('test_dataloader', ))
     init_default_scope(cfg.default_scope)
-    dataset = build_dataset(cfg.test_dataloader.dataset)
+    with building('test_dataloader.dataset'):
+        dataset = build_dataset(cfg.test_dataloader.dataset)
     num = min(num or len(dataset), len(dataset))
     indices = torch.linspace(0, len(dataset) - 1, num).long().tolist()
     return DataLoader(Subset(dataset, indices), batch_size, collate_fn=pseudo_collate)

@@ -15,7 +15,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
 from safetensors.torch import load_file, save_file
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 IMAGE = ROOT / 'data/ade/ADEChallengeData2016/images/validation/ADE_val_00000001.jpg'
 VARIANT = '''\
 net_kwargs:

@@ -13,11 +13,10 @@ from mmengine.registry import DATASETS, init_default_scope
 from PIL import Image
 from torch import Tensor
 
-from cbsa_mm.datasets import CheckedPipeline, CheckSegLabels
-from cbsa_mm.errors import UserError
+from cbsa_mm.datasets import CheckedPipeline, CheckSegLabels, check_data_folders
+from cbsa_mm.errors import UserError, building
 from cbsa_mm.interpret import split_labels
 
-from .checks import check_data_folders
 from .model import ANNOTATIONS
 
 
@@ -95,7 +94,8 @@ def open_test_set(cfg: Config, foreground: Sequence[str] | None, width: int) -> 
     """
     check_data_folders(cfg, ('test_dataloader', ))
     init_default_scope(cfg.default_scope)
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    with building('test_dataloader.dataset'):
+        dataset = DATASETS.build(cfg.test_dataloader.dataset)
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     if not all('seg_map_path' in info for info in infos):
         raise UserError(f'the test set of {cfg.filename} has no masks: choose a config for '

@@ -7,8 +7,8 @@ from mmengine.config import Config
 from mmengine.dataset import Compose
 from PIL import Image
 
-from cbsa_mm.engine.model import image_pipeline
 from cbsa_mm.errors import DataError
+from cbsa_mm.inference import image_pipeline
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 

@@ -3,15 +3,14 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
-from cbsa_mm.checkpoints import write_checkpoint, write_whole
+from cbsa_mm.checkpoints import load_strictly, write_checkpoint, write_whole
+from cbsa_mm.datasets import read_metainfo
 from cbsa_mm.errors import UserError
 
-from .checks import load_strictly
-from .launch import read_metainfo
 from .loading import load_checkpoint
+from .model import build_model
 
 # Relative difference of the outputs in float32 up to which two forms are the same function.
 TOLERANCE = 1e-4
@@ -43,8 +42,7 @@ def reparameterize_file(cfg: Config, src: Path, dst: Path, config: Path | None =
         raise UserError(f'CHECKPOINT and OUT are the same file, {src}: name another one to write')
     checkpoint = load_checkpoint(src, trust=trust)
     meta = read_metainfo(cfg, checkpoint)
-    init_default_scope(cfg.default_scope)
-    model = MODELS.build(dict(cfg.model)).eval()
+    model = build_model(cfg).eval()
     load_strictly(model, checkpoint, src)
     before = _outputs(model)
     parts = switch_to_deploy(model)

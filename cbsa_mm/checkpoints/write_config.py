@@ -1,0 +1,185 @@
+"""The config for converted weights: a shipped one that fits, or one with their sizes."""
+import os.path as osp
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+
+from cbsa_mm.errors import UserError
+from cbsa_mm.layers.archs import ARCHS
+
+# The shipped configs that a new one starts from, by a segmenter's head; of a classifier by None.
+STARTS = {
+    None: 'cbt/cbt-s_in1k.py',
+    'CBTMaskTransformerHead': 'cbt/cbt-s_ade20k.py',
+    'DEPICTSAHead': 'depict/depict-sa-s_ade20k.py',
+    'DEPICTCAHead': 'depict/depict-ca-s_ade20k.py',
+}
+
+
+@dataclass
+class Found:
+    """A config for a model.
+
+    Attributes:
+        cfg: The config.
+        shipped: The shipped file that it was read from, if that fits the model as it is.
+    """
+    cfg: Config
+    shipped: Path | None = None
+
+    def text(self, folder: Path, init_cfg: dict | None = None) -> str:
+        """The config's text: a shipped one is inherited, a new one is complete.
+
+        Args:
+            folder: Where the file is going to be.
+            init_cfg: The initialization of the backbone, if not the config's own.
+        """
+        if self.shipped is None:
+            cfg = self.cfg.copy()
+            if init_cfg:
+                cfg.model.backbone.init_cfg = init_cfg
+            return cfg.pretty_text
+        text = f'_base_ = {osp.relpath(self.shipped.resolve(), folder.resolve())!r}\n'
+        if init_cfg:
+            text += f'model = dict(backbone=dict(init_cfg={init_cfg}))\n'
+        return text
+
+
+def find_config(library: str, facts: dict, configs: Path) -> Found:
+    """Finds the shipped config that fits a model, or makes one.
+
+    Args:
+        library: 'mmseg' or 'mmpretrain'.
+        facts: What :func:`cbsa_mm.checkpoints.describe` tells of the model.
+        configs: The folder of the shipped configs.
+
+    Raises:
+        UserError: If the facts lack one that the config needs.
+    """
+    for name in ('num_heads', 'img_size'):
+        if not facts[name]:
+            raise UserError(f'the tensors do not tell the {name} that a config needs: '
+                            + ('give --num-heads, or ' if name == 'num_heads' else '')
+                            + "put the segmenter's variant.yml beside SRC")
+    wanted = _segmenter(facts) if library == 'mmseg' else _classifier(facts)
+    for path in sorted(configs.glob('[!_]*/*.py')):
+        cfg = Config.fromfile(path)
+        if cfg.default_scope == library and _fits(wanted, cfg):
+            return Found(cfg, path)
+    cfg = Config.fromfile(configs / STARTS[facts['head'] if library == 'mmseg' else None])
+    cfg.model.backbone.pop('init_cfg', None)  # of other sizes
+    side = 512 if library == 'mmseg' else 224
+    if library == 'mmpretrain' or 'test_cfg' in wanted['model']:  # not an encoder's alone
+        cfg = Config(_resize(cfg.to_dict(), side, facts['img_size']))
+    _merge(cfg, wanted)
+    return Found(cfg)
+
+
+def _sizes(facts: dict) -> dict:
+    return {name: facts[name] for name in ('embed_dims', 'num_layers', 'num_heads')}
+
+
+def _side(size: tuple[int, int]) -> int | tuple[int, int]:
+    return size[0] if size[0] == size[1] else size
+
+
+def _classifier(facts: dict) -> dict:
+    """What a config must say of a classifier; None for what it must not say."""
+    preprocessor = dict(num_classes=facts.get('num_classes', 1000))
+    if 'mlp_dims' in facts:
+        preprocessor.update(mean=facts['mean'], std=facts['std'], to_rgb=True)
+        backbone = _mmpretrain_vit(facts)
+        head = 'DeiTClsHead' if facts['distilled'] else 'VisionTransformerClsHead'
+    else:
+        sizes = _sizes(facts)
+        if facts['head_dims'] * facts['num_heads'] != facts['embed_dims']:
+            sizes['head_dims'] = facts['head_dims']
+        arch = next((name for name, arch in ARCHS.items() if arch == sizes), sizes)
+        backbone = dict(
+            type='CBT', arch=arch, img_size=_side(facts['img_size']),
+            patch_size=facts['patch_size'], attn_cfg=facts['attn_cfg'], stem=facts['stem'])
+        head = 'LinearClsHead'
+    head = dict(
+        type=head, num_classes=preprocessor['num_classes'], in_channels=facts['embed_dims'])
+    return dict(
+        data_preprocessor=preprocessor,
+        model=dict(type='ImageClassifier', backbone=backbone, head=head))
+
+
+def _mmpretrain_vit(facts: dict) -> dict:
+    return dict(
+        type='DistilledVisionTransformer' if facts['distilled'] else 'VisionTransformer',
+        arch=_sizes(facts) | dict(feedforward_channels=facts['mlp_dims']),
+        img_size=_side(facts['img_size']),
+        patch_size=facts['patch_size'])
+
+
+def _segmenter(facts: dict) -> dict:
+    """The same of a segmenter; of an encoder alone, what it must say of the encoder."""
+    backbone = _mmpretrain_vit(facts)
+    if facts['distilled']:  # PlainViT has no distillation token
+        backbone.update(
+            type='mmpretrain.DistilledVisionTransformer', out_type='featmap', drop_path_rate=0.1,
+            # As in the released segmenter; the defaults differ.
+            norm_cfg=dict(type='LN', eps=1e-5), interpolate_mode='bilinear')
+    else:
+        backbone = dict(arch=_sizes(facts), patch_size=facts['patch_size'])
+        if facts['mlp_dims'] != 4 * facts['embed_dims']:
+            backbone['mlp_ratio'] = facts['mlp_dims'] / facts['embed_dims']
+    head = dict(type=facts['head'], in_channels=facts['embed_dims'], attn_cfg=None)
+    model = dict(type='SlidingEncoderDecoder', backbone=backbone, decode_head=head)
+    if 'decoder_num_layers' not in facts:
+        return dict(model=model)
+    size = height, width = facts['img_size']
+    if not facts['distilled']:
+        backbone['img_size'] = size
+    for name in ('num_layers', 'num_heads', 'head_dims'):
+        head[name] = facts[f'decoder_{name}']
+    if 'decoder_num_cross_layers' in facts:
+        head['num_cross_layers'] = facts['decoder_num_cross_layers']
+        head['cross_head_dims'] = facts['decoder_cross_head_dims']
+    head['num_classes'] = facts['num_classes']
+    model['data_preprocessor'] = dict(size=size, mean=facts['mean'], std=facts['std'])
+    model['test_cfg'] = dict(mode='slide', crop_size=size, stride=(height - 32, width - 32))
+    return dict(model=model)
+
+
+def _fits(wanted: object, given: object) -> bool:
+    """Whether a config says what it must."""
+    if not isinstance(wanted, dict):
+        return wanted == given
+    return isinstance(given, dict) and all(
+        _fits(value, given.get(key)) for key, value in wanted.items())
+
+
+def _merge(cfg: dict, wanted: dict) -> None:
+    """Has a config say what it must."""
+    for key, value in wanted.items():
+        if value is None:
+            cfg.pop(key, None)
+        elif not isinstance(value, dict):
+            cfg[key] = value
+        else:
+            old = cfg.get(key)
+            if not isinstance(old, dict) or value.get('type', old.get('type')) != old.get('type'):
+                cfg[key] = {}
+            _merge(cfg[key], value)
+
+
+def _resize(value: object, old: int, new: tuple[int, int]) -> object:
+    """Brings what a config's pipelines say of sizes from one size of images to another."""
+    if isinstance(value, list):
+        return [_resize(item, old, new) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _scale(item, old, new) if key in ('scale', 'crop_size')
+            else _resize(item, old, new) for key, item in value.items()}
+
+
+def _scale(value: int | tuple, old: int, new: tuple[int, int]) -> int | tuple:
+    if value in (old, (old, old)):
+        return _side(new) if value == old else new
+    if isinstance(value, list | tuple):
+        return type(value)(_scale(item, old, (min(new), min(new))) for item in value)
+    return round(value * min(new) / old)

@@ -1,0 +1,155 @@
+"""A check of a config before anything is built: its types, and the arguments that it gives them."""
+import re
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
+from inspect import Parameter, getmro, getsource, isclass, signature
+from typing import Any, NamedTuple
+
+from mmengine import registry
+from mmengine.config import Config
+from torch.utils.data import DataLoader
+
+from cbsa_mm.errors import UserError
+
+
+class Place(NamedTuple):
+    """What stands at places of a config.
+
+    Attributes:
+        path: Pattern of the places' paths, such as 'train_dataloader.sampler'.
+        registries: Names of the registries that know the types there.
+        default: What is there if no type is given.
+        extra: Keys that are not passed on to it.
+    """
+    path: str
+    registries: tuple[str, ...] = ()
+    default: str | type | None = None
+    extra: tuple[str, ...] = ()
+
+
+# What the Runner and OpenMMLab's models build. Dicts elsewhere are not checked: they may be read in
+# other ways, such as norm_cfg, of which not all goes to the layer.
+LOADER = r'(train|val|test)_dataloader'
+PLACES = [
+    Place(LOADER, (), DataLoader, ('num_batch_per_epoch', )),
+    Place(rf'{LOADER}\.(batch_)?sampler', ('DATA_SAMPLERS', )),
+    Place(rf'{LOADER}\.dataset(\.dataset|\.datasets\.\d+)*', ('DATASETS', )),
+    Place(rf'({LOADER}\..*\.pipeline|tta_pipeline)(\.transforms|\.\d+)*\.\d+', ('TRANSFORMS', )),
+    Place(r'(val|test)_evaluator(\.metrics)?(\.\d+)?', ('METRICS', 'EVALUATOR')),
+    Place(r'(tta_)?model|(.*\.)?(data_preprocessor|attn_cfg(\.\d+)?)', ('MODELS', )),
+    Place(r'model\.(.*\.)?(module|backbone|neck|(\w+_)?head|loss(_decode)?)(\.\d+)?', ('MODELS', )),
+    Place(r'(train|val|test)_cfg', ('LOOPS', )),
+    Place(r'optim_wrapper', ('OPTIM_WRAPPERS', ), 'OptimWrapper', ('paramwise_cfg', )),
+    Place(r'optim_wrapper\.optimizer', ('OPTIMIZERS', )),
+    Place(r'param_scheduler(\.\w+)*', ('PARAM_SCHEDULERS', ), None, ('convert_to_iter_based', )),
+    Place(r'default_hooks\.\w+|custom_hooks\.\d+', ('HOOKS', ), None, ('priority', )),
+    Place(r'visualizer', ('VISUALIZERS', )),
+    Place(r'(visualizer\.)?vis_backends\.\d+', ('VISBACKENDS', )),
+    Place(r'log_processor', ('LOG_PROCESSORS', ), 'LogProcessor'),
+]
+
+
+def check_config(cfg: Config) -> None:
+    """Checks that a config's types are known, and take the arguments that it gives them.
+
+    Args:
+        cfg: The config. The modules of its ``default_scope`` are imported.
+
+    Raises:
+        UserError: If a type or an argument is unknown. The message names its key, and what it may
+            have been meant to be.
+    """
+    for path, part, scope in _walk(cfg.to_dict(), cfg.get('default_scope', 'mmengine')):
+        place = next((place for place in PLACES if re.fullmatch(place.path, path)), None)
+        if place:
+            _check(path, part, place, scope)
+
+
+def _walk(value: Any, scope: str, path: str = '') -> Iterator[tuple[str, dict, str]]:
+    """All dicts within a config, with their paths and the scopes that they are built in."""
+    if isinstance(value, dict):
+        scope = value.get('_scope_', scope)
+        yield path, value, scope
+        if 'Albu' in str(value.get('type')):  # whose transforms are another library's
+            return
+        items = value.items()
+    else:
+        items = enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, item in items:
+        yield from _walk(item, scope, f'{path}.{key}'.lstrip('.'))
+
+
+def _check(path: str, part: dict, place: Place, scope: str) -> None:
+    if 'constructor' in part:  # of an optimizer's wrapper: it takes all the rest
+        _find(f'{path}.constructor', part['constructor'], ('OPTIM_WRAPPER_CONSTRUCTORS', ), scope)
+        return
+    build = part.get('type', place.default)
+    if isinstance(build, str):
+        build = _find(f'{path}.type', build, place.registries, scope)
+    if build is None:
+        return
+    names, complete = _arguments(build)
+    for key in [key for key in part if key not in {*names, *place.extra, 'type', '_scope_'}]:
+        advice = suggest(key, names, 0.6 if complete else 0.85)
+        if complete or advice:
+            name = getattr(build, '__name__', build)
+            raise UserError(f'{path}.{key}: {name} has no such argument{advice}. It takes '
+                            f'{", ".join(sorted(names)) or "none"}')
+
+
+def _find(path: str, name: str, registries: tuple[str, ...], scope: str) -> Callable:
+    """What a type stands for."""
+    names = []
+    for root in registries:
+        with getattr(registry, root).switch_scope_and_registry(scope) as found:
+            try:
+                build = found.get(name)
+            except RuntimeError:  # mmengine's, of a name with dots
+                build = None
+            if build is not None:
+                return build
+            while found:
+                names += [*found.module_dict, *getattr(found.module_dict, 'places', ())]
+                found = found.parent
+    raise UserError(f'{path}: {scope} knows no {name}{suggest(name, names)}. A module of your own '
+                    'becomes known by custom_imports=dict(imports=[MODULE])')
+
+
+def _arguments(build: Callable) -> tuple[set[str], bool]:
+    """The arguments of a class or function, and whether there are no others.
+
+    What is taken as ``**kwargs`` is followed to the base classes, or from a function to the class
+    that it returns, as far as it is passed on to them.
+    """
+    functions, cls, names = [], build, set()
+    if not isclass(build):
+        functions, cls = [build], getattr(build, '__annotations__', {}).get('return')
+    bases = getmro(cls)[:-1] if isclass(cls) else ()  # without object
+    functions += [vars(base)['__init__'] for base in bases if '__init__' in vars(base)]
+    for function in functions:
+        try:
+            parameters = signature(function).parameters.values()
+            names |= {p.name for p in parameters
+                      if p.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)}
+            rest = [p.name for p in parameters if p.kind is Parameter.VAR_KEYWORD]
+            if not rest:
+                return names - {'self'}, True
+            source = getsource(function)
+        except (OSError, TypeError, ValueError):  # nothing that Python can tell more of
+            return names - {'self'}, False
+        names |= set(re.findall(rf'''\b{rest[0]}(?:\.\w+\(|\[)\s*['"](\w+)''', source))
+        if not re.search(rf'(\.__init__|return \w+)\(([^()]|\([^()]*\))*\*\*{rest[0]}', source):
+            return names - {'self'}, False
+    return names - {'self'}, isclass(cls)
+
+
+def suggest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str:
+    """Says which of some names is close to a misspelt one; '' if none is.
+
+    Args:
+        name: The misspelt name.
+        names: What it may be meant to be.
+        cutoff: How close that must be, as in :func:`difflib.get_close_matches`.
+    """
+    close = get_close_matches(name, names, 1, cutoff)
+    return f' (did you mean {close[0]}?)' if close else ''

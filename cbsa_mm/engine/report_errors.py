@@ -1,0 +1,49 @@
+"""One message, instead of a traceback, for errors that a user can mend."""
+import errno
+import os.path as osp
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cbsa_mm.errors import DataError, UserError
+from cbsa_mm.require import MissingLibraryError
+
+FULL_DISK = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
+# What PyTorch says, in part, and what it means to a user.
+PROCESS_ERRORS = {
+    'by peer': 'another process of this run has ended; its own message tells why. Training goes on '
+               'with --resume',
+    'ddress already in use': 'the port at which the processes meet is taken, maybe by another run: '
+                             'choose another, such as PORT=29501, for all of them',
+}
+
+
+@contextmanager
+def report_user_errors() -> Iterator[None]:
+    """Ends the program with one message, instead of a traceback, on a user's mistake."""
+    try:
+        yield
+    except Exception as error:
+        message = _describe(error)
+        if message is None:
+            raise
+        sys.exit(f'{osp.basename(sys.argv[0])}: error: {message}')
+
+
+def _describe(error: Exception) -> str | None:
+    """What to say of an error; None if its traceback tells more."""
+    message = str(error).strip()
+    if isinstance(error, RuntimeError | UserError):
+        for words, meaning in PROCESS_ERRORS.items():
+            if words in message:
+                return meaning
+    if isinstance(error, UserError | MissingLibraryError):
+        if 'Original Traceback' in message:  # of a data loader's worker, where the cause is last
+            message = message.splitlines()[-1].partition(': ')[2]
+        if isinstance(error, DataError):
+            message += '. All such files: python -m cbsa_mm check_data CONFIG'
+        return message
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
+        return (f"can't write {error.filename or 'the logs'}: {error.strerror}. Make room; "
+                'training goes on with --resume')
+    return None

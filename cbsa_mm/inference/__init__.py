@@ -1,0 +1,24 @@
+"""A model on data: loading it, predictions, deploy form, export, and images with masks."""
+from cbsa_mm.require import require
+
+require('mmengine')
+
+from .deploy import reparameterize_file, switch_to_deploy
+from .export import export_file
+from .loading import load_checkpoint, use_safe_loading
+from .model import (
+    build_model,
+    image_pipeline,
+    load_model,
+    native_size,
+    predict,
+    preprocess,
+    read_image,
+    read_test_images,
+)
+
+__all__ = [
+    'build_model', 'export_file', 'image_pipeline', 'load_checkpoint', 'load_model', 'native_size',
+    'predict', 'preprocess', 'read_image', 'read_test_images', 'reparameterize_file',
+    'switch_to_deploy', 'use_safe_loading'
+]

@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from cbsa_mm.engine import load_config, use_amp, use_auto_scale_lr, use_tta
+from cbsa_mm.errors import UserError
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has a GPU')
+def test_amp_needs_an_accelerator():
+    with pytest.raises(UserError, match='--amp needs a GPU'):
+        use_amp(Config(dict(optim_wrapper=dict(type='OptimWrapper'))), 'float16')
+
+
+@pytest.mark.parametrize('config, dtype, loss_scale', [
+    ('cbt/cbt-s_in1k.py', 'float16', 'dynamic'),
+    ('vit_adaptation/adapted-vit-s_in1k-224.py', 'float16', dict(init_scale=8192.)),
+    ('vit_adaptation/adapted-vit-s_in1k-224.py', 'bfloat16', dict(enabled=False)),
+])
+def test_amp_starts_the_loss_scaler_as_released(config, dtype, loss_scale, monkeypatch):
+    monkeypatch.setattr('cbsa_mm.engine.launch.get_device', lambda: 'cuda')
+    cfg = Config.fromfile(CONFIGS / config)
+    use_amp(cfg, dtype)
+    assert (cfg.optim_wrapper.dtype, cfg.optim_wrapper.loss_scale) == (dtype, loss_scale)
+
+
+def test_options_that_the_config_does_not_support():
+    with pytest.raises(UserError, match='--tta: the config has no tta_pipeline'):
+        use_tta(Config(dict(model=dict())))
+    with pytest.raises(UserError, match='the config has no auto_scale_lr.base_batch_size'):
+        use_auto_scale_lr(Config(dict(model=dict())))
+
+
+def test_options_that_the_config_lacks():
+    config = CONFIGS / 'cbt/cbt-t_ade20k.py'
+    options = dict(compile=True, model_wrapper_cfg=dict(type='A'), find_unused_parameters=True)
+    assert load_config(config, options).compile  # mmengine knows them
+    with pytest.raises(UserError, match=r'has no optim_wraper \(did you mean optim_wrapper\?\)'):
+        load_config(config, {'optim_wraper.clip_grad': None})
+
+
+def test_detectors_are_for_few_tools():
+    with pytest.raises(UserError, match="takes classifiers and segmenters, but .*is a detector's "
+                       r'config .* train.py, test.py and check_data.py'):
+        load_config(CONFIGS / 'detection/cbt-s_mask-rcnn_coco.py')

@@ -1,0 +1,33 @@
+import errno
+
+import pytest
+
+from cbsa_mm.engine import report_user_errors
+from cbsa_mm.errors import DataError, UserError
+
+
+def test_user_errors_end_with_one_message():
+    worker = UserError('Caught UserError in DataLoader worker process 0.\nOriginal Traceback '
+                       '(most recent call last):\n...\ncbsa_mm.errors.UserError: bad label')
+    with pytest.raises(SystemExit, match='error: bad label$'), report_user_errors():
+        raise worker
+    with pytest.raises(RuntimeError, match='a bug'), report_user_errors():
+        raise RuntimeError('a bug')
+
+
+@pytest.mark.parametrize('error, message', [
+    (OSError(errno.ENOSPC, 'No space left on device'), "can't write the logs: No space left on"),
+    (RuntimeError('gloo: Connection closed by peer [::1]:1'), 'another process of this run has'),
+    (RuntimeError('code: -98, message: address already in use'), 'choose another, such as PORT='),
+])
+def test_errors_of_the_machine_end_with_one_message(error, message):
+    with pytest.raises(SystemExit, match=f'error: .*{message}'), report_user_errors():
+        raise error
+    with pytest.raises(OSError, match='a bug'), report_user_errors():
+        raise OSError(errno.EINVAL, 'a bug')
+
+
+def test_files_at_fault_are_not_alone():
+    with pytest.raises(SystemExit, match='a.jpg is empty. All such files: python tools/check_data'):
+        with report_user_errors():
+            raise DataError('image a.jpg is empty')
