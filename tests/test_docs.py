@@ -20,7 +20,6 @@ import torch
 from mmengine.config import Config
 from pages import PAGES, ROOT, blocks, commands
 from PIL import Image
-from safetensors.torch import save_file
 
 from cbsa_mm.checkpoints import convert
 from cbsa_mm.compat import HAS_TORCH_EXPORT
@@ -35,6 +34,7 @@ LEFT_OUT = {
     'pre-commit': 'changes the hooks of the checkout',
     'configs/detection': 'needs mmdet; tests/test_detection.py runs the same tools',
     ' --amp': 'needs a GPU',
+    'timm://': 'fetches from the net',
     'python -m cbsa_mm': 'run by tests/test_package.py, from the wheel',
 }
 # What makes a command short, or keeps it from waiting for somebody.
@@ -142,7 +142,6 @@ def write_weights(project):
     segmenter = released_models.make_segmenter(384, 12, 3)
     torch.save(dict(model=segmenter), project / 'cbt_small_ade20k/checkpoint.pth')
     vit = released_models.make_vit(384, 12, 577)
-    save_file(vit, project / 'model.safetensors')
     np.savez(project / 'vit-s.npz', **{
         name: tensor.numpy() for name, tensor in
         released_models.make_augreg(384, 12, 6, 577).items()})
