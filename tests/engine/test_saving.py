@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from small_runner import small_runner
 
-from cbsa_mm.engine import WholeFileBackend, find_checkpoint, saving, use_resume
+from cbsa_mm.engine import PlainCheckpointHook, WholeFileBackend, find_checkpoint, saving, use_resume
 from cbsa_mm.errors import UserError
 
 
@@ -132,7 +132,7 @@ def names(folder):
 def train(work_dir, iterations, max_keep_ckpts, hooks=(), **kwargs):
     checkpoint = dict(type='CheckpointHook', by_epoch=False, interval=1,
                       max_keep_ckpts=max_keep_ckpts, backend_args=dict(backend='whole'), **kwargs)
-    small_runner(work_dir, [1] * iterations, hooks, checkpoint).train()
+    small_runner(work_dir, [1] * iterations, [*hooks, PlainCheckpointHook()], checkpoint).train()
 
 
 def test_a_checkpoint_stays_until_its_successor_is_whole(tmp_path, monkeypatch):
