@@ -12,7 +12,6 @@ from test_tools import SEGMENT, SHAPES, ade20k_options, imagenet_options
 CONFIGS = Path(__file__).parents[1] / 'configs/cbt'
 CLASSIFY = [*SHAPES, 'model.head.in_channels=16']
 numbers = count()
-pytestmark = [pytest.mark.e2e, pytest.mark.both]
 
 
 @pytest.fixture

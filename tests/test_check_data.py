@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
-pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
@@ -181,11 +180,3 @@ def test_data_without_files(config, sizes, check):
                            **{'val_dataloader.dataset.num_images': 4})
     assert code == 0
     assert found['val']['sizes'] == [[*sizes, 4]]
-
-
-def test_help(run_tool, capsys):
-    with pytest.raises(SystemExit) as end:
-        run_tool('check_data', '--help')
-    assert end.value.code == 0
-    printed = capsys.readouterr().out
-    assert 'exit code 1 if anything is wrong' in printed and '--workers N' in printed

@@ -17,7 +17,6 @@ OPTIONS = [
     'model.head.in_channels=16', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1',
     'train_dataloader.batch_size=4', 'val_evaluator.topk=(1,)'
 ]
-pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture

@@ -114,8 +114,6 @@ def test_shipped_config_builds_at_full_size():
     assert cfg.train_dataloader.dataset.pipeline[2].scale == (1024, 1024)
 
 
-@pytest.mark.e2e
-@pytest.mark.both
 def test_trains_resumes_and_evaluates(small, run_tool, tmp_path):
     run_tool('train', small, '--work-dir', 'whole', '--cfg-options', 'train_cfg.max_epochs=2')
     *_, validation = scalars('whole')
@@ -146,8 +144,6 @@ def test_trains_resumes_and_evaluates(small, run_tool, tmp_path):
     assert len(list(Path('pictures').glob('*.jpg'))) == 4
 
 
-@pytest.mark.e2e
-@pytest.mark.both
 def test_resumes_batches_by_aspect_ratio(small, run_tool):
     options = ['--cfg-options', 'train_dataloader.batch_sampler.type=AspectRatioBatchSampler']
     run_tool('train', small, '--work-dir', 'whole', *options, 'train_cfg.max_epochs=2')
@@ -157,8 +153,6 @@ def test_resumes_batches_by_aspect_ratio(small, run_tool):
                                rtol=0, atol=0)
 
 
-@pytest.mark.e2e
-@pytest.mark.both
 def test_looks_through_the_data(small, run_tool, coco, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         run_tool('check_data', small, '--workers', 0)
@@ -176,8 +170,6 @@ def test_looks_through_the_data(small, run_tool, coco, tmp_path, capsys):
         run_tool('train', small, '--work-dir', 'work', *options)
 
 
-@pytest.mark.e2e
-@pytest.mark.both
 @pytest.mark.parametrize('option, message', [
     ('optim_wraper.clip_grad=None', r'has no optim_wraper \(did you mean optim_wrapper\?\)'),
     ('model.neck.type=SimplePyramid', r'model.neck.type: mmdet knows no SimplePyramid \(did you '

@@ -174,7 +174,6 @@ def test_example_classifies(exported, image, tmp_path):
     assert float(score) == pytest.approx(scores[best].item(), abs=1e-4)
 
 
-@pytest.mark.e2e
 def test_tool(run_tool, capsys):
     options = ['model.backbone.arch.embed_dims=16', 'model.backbone.arch.num_heads=2',
                'model.head.in_channels=16']

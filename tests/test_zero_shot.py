@@ -14,7 +14,6 @@ from cbsa_mm.interpret import split_labels
 
 CAMVID = Path(__file__).parents[1] / 'configs/cbt/cbt-t_camvid.py'
 PARTS = ('foreground', 'background', 'boundary')
-pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture

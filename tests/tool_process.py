@@ -1,4 +1,4 @@
-"""The command-line tools in processes of their own, which start fast and may be killed."""
+"""The command-line tools, in this process or in their own, which start fast and may be killed."""
 import json
 import multiprocessing
 import os
@@ -7,6 +7,7 @@ import runpy
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).parents[1]
 SEGMENTER = ROOT / 'tests/runs/segmenter.py'
@@ -16,27 +17,41 @@ _context = multiprocessing.get_context('forkserver')
 _context.set_forkserver_preload(['cbsa_mm', 'mmseg.apis', 'mmpretrain.apis'])
 
 
-def start(tool, *arguments, log):
-    """Starts tools/TOOL.py; its output goes to the file ``log``."""
-    process = _context.Process(target=_run, args=(tool, [*map(str, arguments)], str(log)))
+def call(tool, *arguments):
+    """Runs tools/TOOL.py in this process."""
+    path = str(ROOT / f'tools/{tool}.py')
+    with mock.patch.object(sys, 'argv', [path, *map(str, arguments)]), \
+            mock.patch('yapf.yapflib.yapf_api.FormatCode', _leave_as_it_is):
+        runpy.run_path(path, run_name='__main__')
+
+
+def _leave_as_it_is(text, **style):
+    """Instead of formatting a config for the log, which takes longer than many of the runs."""
+    return text, False
+
+
+def start(tool, *arguments, log, cwd='.'):
+    """Starts tools/TOOL.py in the folder ``cwd``; its output goes to the file ``log``."""
+    process = _context.Process(
+        target=_run, args=(tool, [*map(str, arguments)], str(log), str(cwd)))
     process.start()
     return process
 
 
-def run(tool, *arguments, log):
+def run(tool, *arguments, log, cwd='.'):
     """Runs tools/TOOL.py to its end, and gives its output."""
-    process = start(tool, *arguments, log=log)
+    process = start(tool, *arguments, log=log, cwd=cwd)
     process.join()
     assert process.exitcode == 0, Path(log).read_text()[-3000:]
     return Path(log).read_text()
 
 
-def _run(tool, arguments, log):
+def _run(tool, arguments, log, cwd):
     with open(log, 'a') as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    sys.argv = [str(ROOT / f'tools/{tool}.py'), *arguments]
-    runpy.run_path(sys.argv[0], run_name='__main__')
+    os.chdir(cwd)
+    call(tool, *arguments)
 
 
 def records(work_dir, rank=0):

@@ -10,28 +10,20 @@ STEM = {'to_patch_embedding.proj.0.0.weight': torch.ones(1)}
 LAYER = 'transformer.layers.0.0.fn'
 
 
-def equal(ours, theirs):
-    return set(ours) == set(theirs) and all(torch.equal(ours[k], theirs[k]) for k in theirs)
-
-
-def golden(name):
-    return released.pick(released.read(name), 'weight.')
-
-
 def depict_segmenter(kind):
     """The released decoder's numbers with an encoder that fits."""
-    decoder = golden(f'depict_{kind}_decoder')
+    decoder = released.weights(f'depict_{kind}_decoder')
     return {f'decoder.{name}': tensor for name, tensor in decoder.items()} | {
         f'encoder.{name}': tensor for name, tensor in models.make_vit(32, 1, 17).items()}
 
 
 @pytest.mark.parametrize('prefix', ['', 'module.'])
 @pytest.mark.parametrize('weights, library', [
-    (golden('cbt_classifier'), None),
-    (golden('crate_style_classifier'), None),
-    (golden('tost_style_classifier'), None),
-    (golden('crate_original_classifier'), None),
-    (golden('cbt_segmenter'), None),
+    (released.weights('cbt_classifier'), None),
+    (released.weights('crate_style_classifier'), None),
+    (released.weights('tost_style_classifier'), None),
+    (released.weights('crate_original_classifier'), None),
+    (released.weights('cbt_segmenter'), None),
     (depict_segmenter('sa'), None),
     (depict_segmenter('ca'), None),
     (models.make_classifier(48, 2, 3, classes=7, side=64, p=5), None),
@@ -48,7 +40,7 @@ def test_round_trip_is_exact(weights, library, prefix):
     assert not any(name.startswith('module.') for name in converted.state_dict)
     family, back = restore(converted.state_dict, converted.released)
     assert family is converted.family
-    assert equal(back, weights)
+    assert released.equal(back, weights)
 
 
 @pytest.mark.parametrize('library', ['mmseg', 'mmpretrain'])
@@ -60,10 +52,10 @@ def test_jax_layout(prefix, library):
     assert converted.sizes['num_heads'] == 3
     # The same weights by timm's names become the same tensors.
     timm = convert(models.make_vit(24, 2, 10), library)
-    assert equal(converted.state_dict, timm.state_dict)
+    assert released.equal(converted.state_dict, timm.state_dict)
     family, back = restore(converted.state_dict, converted.released)
     assert family.is_jax
-    assert equal(back, arrays)
+    assert released.equal(back, arrays)
 
 
 def test_sizes_of_a_classifier():
@@ -97,7 +89,7 @@ def test_sizes_of_a_depict_segmenter(kind):
 
 
 def test_patches_of_crate():
-    facts = describe(convert(golden('crate_original_classifier')), num_heads=3)
+    facts = describe(convert(released.weights('crate_original_classifier')), num_heads=3)
     assert facts | dict(patch_size=16, img_size=(64, 64), stem='linear',
                         attn_cfg=dict(type='MSSA'), head_dims=16) == facts
 
