@@ -171,30 +171,17 @@ def test_looks_through_the_data(small, run_tool, coco, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('option, message', [
-    ('optim_wraper.clip_grad=None', r'has no optim_wraper \(did you mean optim_wrapper\?\)'),
     ('model.neck.type=SimplePyramid', r'model.neck.type: mmdet knows no SimplePyramid \(did you '
      r'mean SimpleFeaturePyramid\?\)'),
-    ('model.neck.out_chanels=16', r'model.neck.out_chanels: SimpleFeaturePyramid has no such '
-     r'argument \(did you mean out_channels\?\)'),
-    ('model.neck.scales=(4,3)', 'model.neck: scales must be powers of two'),
     ('model.neck.in_channels=32', 'model.neck.in_channels=32, but the features of the backbone '
      'have 16 channels: set it to that'),
-    ('model.roi_head.bbox_head.num_clases=2', r'model.roi_head.bbox_head.num_clases: .*did you '
-     r'mean num_classes\?'),
     ('model.train_cfg.rcnn.assigner.pos_iou=1', 'model.train_cfg.rcnn.assigner.pos_iou: '
      r'MaxIoUAssigner has no such argument \(did you mean pos_iou_thr\?\)'),
-    ('model.rpn_head.anchor_generator.ratio=1', 'model.rpn_head.anchor_generator.ratio: .*'
-     r'did you mean ratios\?'),
-    ('train_dataloader.dataset.pipeline.5.probs=1', r'train_dataloader.dataset.pipeline.5.probs: '
-     r'RandomFlip has no such argument \(did you mean prob\?\)'),
     ('train_dataloader.dataset.ann_file=no.json', "train_dataloader.dataset: can't read .*no.json"),
     ('train_dataloader.dataset.data_root=no', 'train_dataloader.dataset: there is no folder no/'),
     ('val_evaluator.ann_file=no.json', "val_evaluator: can't read no.json"),
     ('model.roi_head.bbox_head.num_classes=3', 'CocoDataset has 2 classes, but the model predicts '
      '3: set model.roi_head.bbox_head.num_classes=2'),
-    ('model.roi_head.mask_head.num_classes=3', 'set model.roi_head.mask_head.num_classes=2'),
-    ('default_hooks.visualization.drawn=True', r'default_hooks.visualization.drawn: .*did you '
-     r'mean draw\?'),
 ])
 def test_mistakes_end_with_one_message(option, message, small, run_tool):
     with pytest.raises(SystemExit, match=f'train.py: error: .*{message}'):

@@ -39,9 +39,10 @@ def scalars(work_dir):
 
 
 def metrics(work_dir):
-    """The metrics that tools/test.py wrote."""
+    """The metrics that tools/test.py wrote, apart from its times."""
     [file] = Path(work_dir).glob('*/[0-9]*.json')
-    return json.loads(file.read_text())
+    return {name: value for name, value in json.loads(file.read_text()).items()
+            if 'time' not in name}
 
 
 def checkpoints(work_dir):

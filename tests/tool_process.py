@@ -4,8 +4,10 @@ import multiprocessing
 import os
 import random
 import runpy
+import socket
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -44,6 +46,31 @@ def run(tool, *arguments, log, cwd='.'):
     process.join()
     assert process.exitcode == 0, Path(log).read_text()[-3000:]
     return Path(log).read_text()
+
+
+def free_port():
+    """A port that nobody listens at."""
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        return listener.getsockname()[1]
+
+
+@contextmanager
+def serving(tool, *arguments, log, cwd='.'):
+    """Runs a tool that serves a page, and gives its address."""
+    port = free_port()
+    process = start(tool, *arguments, '--port', port, log=log, cwd=cwd)
+    try:
+        _wait(process, lambda: _is_listening(port))
+        yield f'http://127.0.0.1:{port}'
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _is_listening(port):
+    with socket.socket() as client:
+        return client.connect_ex(('127.0.0.1', port)) == 0
 
 
 def _run(tool, arguments, log, cwd):
@@ -103,5 +130,5 @@ def train_with_kills(work_dir, kills, seed, *options, interval):
 
 def _wait(process, condition):
     while not condition():
-        assert process.is_alive(), 'the training ended before it was to be killed'
+        assert process.is_alive(), 'the process ended too early'
         time.sleep(0.0005)

@@ -17,27 +17,15 @@ def depict_segmenter(kind):
         f'encoder.{name}': tensor for name, tensor in models.make_vit(32, 1, 17).items()}
 
 
-@pytest.mark.parametrize('prefix', ['', 'module.'])
 @pytest.mark.parametrize('weights, library', [
-    (released.weights('cbt_classifier'), None),
-    (released.weights('crate_style_classifier'), None),
-    (released.weights('tost_style_classifier'), None),
-    (released.weights('crate_original_classifier'), None),
-    (released.weights('cbt_segmenter'), None),
     (depict_segmenter('sa'), None),
     (depict_segmenter('ca'), None),
-    (models.make_classifier(48, 2, 3, classes=7, side=64, p=5), None),
-    (models.make_classifier(32, 1, 4, side=32), 'mmpretrain'),
-    (models.make_segmenter(16, 3, 2, side=64, classes=9), 'mmseg'),
-    (models.make_segmenter(16, 1, 1, side=32, classes=2, distilled=True), None),
-    (models.make_vit(16, 2, 17), 'mmseg'),
-    (models.make_vit(16, 2, 17), 'mmpretrain'),
+    (models.make_classifier(48, 2, 3, classes=7, side=64, p=5), 'mmpretrain'),
+    (models.make_segmenter(16, 1, 1, side=32, classes=2, distilled=True), 'mmseg'),
     (models.make_vit(16, 2, 18, distilled=True), 'mmpretrain'),
 ])
-def test_round_trip_is_exact(weights, library, prefix):
-    weights = {prefix + name: tensor for name, tensor in weights.items()}
+def test_round_trip_is_exact(weights, library):
     converted = convert(weights, library)
-    assert not any(name.startswith('module.') for name in converted.state_dict)
     family, back = restore(converted.state_dict, converted.released)
     assert family is converted.family
     assert released.equal(back, weights)
@@ -129,17 +117,8 @@ def drop(weights):
     del weights['mlp_head.1.bias']
 
 
-def drop_a_layer(weights):
-    for name in [name for name in weights if name.startswith('transformer.layers.0.')]:
-        del weights[name]
-
-
 def add(weights):
     weights['transformer.layers.0.0.fn.gate'] = torch.ones(1)
-
-
-def number_twice(weights):
-    weights['transformer.layers.00.0.fn.step_x'] = weights['transformer.layers.0.0.fn.step_x']
 
 
 def round_off(weights):
@@ -150,33 +129,16 @@ def reshape(weights):
     weights['transformer.layers.1.1.fn.weight'] = torch.ones(16, 8)
 
 
-def flatten(weights):
-    weights['transformer.layers.0.0.fn.step_x'] = torch.ones(2)
-
-
-def widen(weights):
-    weights['to_patch_embedding.proj.2.0.weight'] = torch.ones(5, 2, 3, 3)
-
-
 def spoil(weights):
     weights['cls_token'][0, 0, 3] = float('nan')
 
 
-def overflow(weights):
-    weights['cls_token'][0, 0, 3] = float('inf')
-
-
 @pytest.mark.parametrize('change, message', [
     (drop, '1 tensor missing: mlp_head.1.bias'),
-    (drop_a_layer, r'10 tensors missing: transformer.layers.0.0.norm.weight, .*, \.\.\.'),
     (add, '1 tensor unknown: transformer.layers.0.0.fn.gate'),
-    (number_twice, '1 tensor unknown: transformer.layers.00.0.fn.step_x'),
     (round_off, r'1 tensor not of floating point: cls_token \(torch.int64\)'),
     (reshape, r'layers.1.1.fn.weight is \(16, 8\) where the other tensors need \(16, 16\)'),
-    (flatten, r'step_x is \(2,\) where the other tensors need \(2, 1, 1\)'),
-    (widen, r'proj.2.0.weight is \(5, 2, 3, 3\) where the other tensors need \(4, 2, 3, 3\)'),
     (spoil, r'1 tensor not finite \(NaN or infinite\): cls_token'),
-    (overflow, r'1 tensor not finite \(NaN or infinite\): cls_token'),
 ])
 def test_refuses_weights_that_do_not_fit_together(change, message):
     weights = models.make_classifier(16, 2, 2, side=32)

@@ -176,16 +176,6 @@ def test_autocast_stays_close(representatives, contraction, dtype, autocast):
     assert (rounded - exact).norm() < 0.1 * exact.norm()
 
 
-@pytest.mark.parametrize('output', ['free', 'tied'])
-@pytest.mark.parametrize('representatives, contraction', CHOICES)
-def test_half_precision_throughout(representatives, contraction, output):
-    attn = make(representatives=representatives, contraction=contraction, output=output, eps=1.)
-    exact, x = attn(tokens(), GRID), tokens().bfloat16()
-    rounded = attn.bfloat16()(x, GRID)
-    assert rounded.dtype == torch.bfloat16
-    assert (rounded - exact).norm() < 0.1 * exact.norm()
-
-
 @pytest.mark.parametrize('kwargs, message', [
     (dict(representatives='random'), "representatives must be one of pooled, .* got 'random'"),
     (dict(contraction='hard'), "contraction must be one of softmax, inverse, none, got 'hard'"),
