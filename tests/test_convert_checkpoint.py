@@ -1,7 +1,6 @@
 """tools/convert_checkpoint.py: released files in, the same predictions out, and back."""
 from pathlib import Path
 
-import numpy as np
 import pytest
 import released
 import released_models as models
@@ -9,7 +8,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import load_checkpoint
-from safetensors.torch import load_file, save_file
+
+from cbsa_mm.checkpoints import read_checkpoint, write_checkpoint
 
 ROOT = Path(__file__).parents[1]
 VARIANT = '''\
@@ -66,7 +66,7 @@ def test_golden_classifiers(name, run_tool, tmp_path):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('kind', ['sa', 'ca'])
+@pytest.mark.parametrize('kind', [pytest.param('sa', marks=pytest.mark.slow), 'ca'])
 def test_golden_depict_decoders(kind, run_tool, tmp_path):
     numbers, encoder = released.read(f'depict_{kind}_decoder'), models.make_vit(32, 1, 257)
     weights = {f'encoder.{k}': v for k, v in encoder.items()} | {
@@ -137,6 +137,7 @@ def test_full_size_segmenters(size, run_tool, tmp_path, capsys):
     assert released.equal(torch.load('back.pth', weights_only=True)['model'], weights)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_distilled_segmenter(run_tool, tmp_path):
     weights = models.make_segmenter(192, 2, 2, side=96, classes=7, distilled=True)
@@ -149,29 +150,13 @@ def test_distilled_segmenter(run_tool, tmp_path):
     assert released.relative_error(ours, models.segment(weights, image, 3)) < 1e-5
 
 
-def save_vit(path, weights):
-    if path.suffix == '.safetensors':
-        save_file(weights, path)
-    elif path.suffix == '.npz':
-        np.savez(path, **{name: tensor.numpy() for name, tensor in weights.items()})
-    else:
-        torch.save(weights, path)
-
-
-def read_vit(path):
-    if path.suffix == '.npz':
-        with np.load(path) as arrays:
-            return {name: torch.from_numpy(arrays[name]) for name in arrays}
-    return load_file(path) if path.suffix == '.safetensors' else torch.load(path, weights_only=True)
-
-
 @torch.no_grad()
 @pytest.mark.parametrize('name, library', [
-    ('vit.pth', 'mmseg'), ('vit.safetensors', 'mmpretrain'), ('vit.npz', 'mmseg')])
+    ('vit.safetensors', 'mmpretrain'), ('vit.npz', 'mmseg')])
 def test_pretrained_vit(name, library, run_tool, tmp_path):
     timm = models.make_vit(192, 2, 1 + 8 * 8)
     weights = models.make_augreg(192, 2, 3, 1 + 8 * 8) if name.endswith('npz') else timm
-    save_vit(tmp_path / name, weights)
+    write_checkpoint(tmp_path / name, weights)
     run_tool('convert_checkpoint', name, 'encoder.pth', '--to', library, '--config', 'vit.py')
     cfg = Config.fromfile('vit.py')
     cfg.model.backbone.update(img_size=(128, 128), out_type='featmap')
@@ -188,7 +173,7 @@ def test_pretrained_vit(name, library, run_tool, tmp_path):
     assert released.relative_error(ours.flatten(2).transpose(1, 2), theirs) < 1e-5
 
     run_tool('convert_checkpoint', 'encoder.pth', f'back-{name}', '--to', 'official')
-    assert released.equal(read_vit(tmp_path / f'back-{name}'), weights)
+    assert released.equal(read_checkpoint(tmp_path / f'back-{name}'), weights)
 
 
 def test_init_cfg_fills_the_backbone(run_tool, tmp_path):
@@ -259,6 +244,7 @@ def test_mmpretrain_loads_it_by_all_its_ways(run_tool, imagenet, tmp_path):
     assert 'accuracy/top1' in log and 'Could not safely load' not in log
 
 
+@pytest.mark.slow
 def test_predicts_with_the_names_in_the_file(converted, run_tool, tmp_path):
     from PIL import Image
     Image.new('RGB', (80, 70), 'red').save(tmp_path / 'x.png')
@@ -266,6 +252,7 @@ def test_predicts_with_the_names_in_the_file(converted, run_tool, tmp_path):
     assert (tmp_path / 'predictions/vis/x.png').exists()
 
 
+@pytest.mark.slow
 def test_trains_from_it(converted, run_tool, ade20k):
     run_tool('train', 'cbt.py', '--work-dir', 'work', '--cfg-options', 'load_from=cbt.pth',
              'train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'train_dataloader.num_workers=0',
