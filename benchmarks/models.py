@@ -49,12 +49,13 @@ def make_cbt(form: str, arch: str, size: int = 224, with_cp: bool = False) -> nn
     return model
 
 
-def make_backbone(attention: str, size: int) -> nn.Module:
-    """A model of width 384, 12 layers and 6 heads in deploy form, with one of four attentions."""
+def make_backbone(attention: str, size: int, arch: str = 'small',
+                  deploy: bool = True) -> nn.Module:
+    """A model of the width, depth and heads of CBT's arch, with one of four attentions."""
     if attention == 'softmax':
         from mmpretrain.models import VisionTransformer
-        return VisionTransformer('deit-small', img_size=size)
-    return CBT('small', img_size=size, attn_cfg=dict(type=attention), deploy=True)
+        return VisionTransformer(f'deit-{arch}', img_size=size)
+    return CBT(arch, img_size=size, attn_cfg=dict(type=attention), deploy=deploy)
 
 
 def make_decoder(kind: str, embed_dims: int, num_layers: int, num_classes: int = 150) -> nn.Module:

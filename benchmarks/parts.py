@@ -8,9 +8,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from cbsa_mm.backbones.cbt import ARCHS
+from cbsa_mm.interpret import count_flops
 
 from .models import Inference, TrainingStep, make_backbone, make_cbt, make_decoder
 from .timing import interleave, peak_memory, ratio, summarize
@@ -135,9 +135,7 @@ def gemm(args: Namespace) -> dict:
     a = torch.randn(2048, 2048, device=args.device)
     model = Inference(make_cbt('deploy', 'base'), random_images(args.batch, 224, args.device),
                       torch.float32, args.device)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.model(model.inputs)
-    flops = {'matrix product': 2 * 2048**3, 'CBT-B': counter.get_total_flops()}
+    flops = {'matrix product': 2 * 2048**3, 'CBT-B': count_flops(model.model, model.inputs)}
     cases = {'matrix product': lambda: a @ a, 'CBT-B': model}
     seconds = interleave(cases, args.repeats, args.device, 'share of the matrix product rate')
     results = {name: result | dict(rate=flops[name] / result['median'])
@@ -221,25 +219,24 @@ def runner(args: Namespace) -> dict:
     return {'': summarize(seconds)}
 
 
-def throughput(args: Namespace) -> dict | None:
-    """Images a second at 512 pixels, as in the paper's table 7; on a GPU only."""
-    if args.device.type != 'cuda':
-        return None
-    from mmpretrain.models import VisionTransformer
-    results = {}
-    for name, arch in (('CBT-T', 'tiny'), ('CBT-S', 'small'), ('ViT-T', 'deit-tiny'),
-                       ('ViT-S', 'deit-small')):
-        def make(arch: str = arch) -> torch.nn.Module:
-            if arch.startswith('deit'):
-                return VisionTransformer(arch, img_size=512)
-            return make_cbt('ours', arch, 512)
+def throughput(args: Namespace) -> dict:
+    """Images a second at 512 pixels, the models of the paper's table 7.
 
-        images, half = random_images(32, 512, args.device), torch.float16
-        cases = {'train': TrainingStep(make(), images, half, args.device),
-                 'inference': Inference(make(), images, half, args.device)}
-        seconds = interleave(cases, args.repeats, args.device, name)
-        results[name] = {case: len(images) / result['median']
-                         for case, result in summarize(seconds).items()}
+    On a GPU 32 at a time by float16; on a CPU as ``--batch`` says, by float32.
+    """
+    batch, dtype = (32, torch.float16) if args.device.type == 'cuda' else (
+        args.batch, torch.float32)
+    images, results = random_images(batch, 512, args.device), {}
+    for arch in [arch for arch in ('tiny', 'small') if arch in args.archs]:
+        for name, attention in (('CBT', 'CBSA'), ('ViT', 'softmax'), ('CRATE', 'MSSA'),
+                                ('ToST', 'TSSA')):
+            train, infer = (make_backbone(attention, 512, arch, deploy=False) for _ in range(2))
+            cases = {'train': TrainingStep(train, images, dtype, args.device),
+                     'inference': Inference(infer, images, dtype, args.device)}
+            name = f'{name}-{arch[0].upper()}'
+            seconds = interleave(cases, args.repeats, args.device, name)
+            results[name] = {case: batch / result['median']
+                             for case, result in summarize(seconds).items()}
     return results
 
 

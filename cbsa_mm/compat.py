@@ -24,7 +24,7 @@ HAS_SAFE_GLOBALS = hasattr(torch.serialization, 'safe_globals') and torch.__vers
 
 __all__ = [
     'HAS_SAFE_GLOBALS', 'HAS_TORCH_EXPORT', 'SkippedBatches', 'allow_globals', 'is_compiling',
-    'is_exporting', 'prepare_tracing',
+    'is_exporting', 'plain_attention', 'prepare_tracing',
 ]
 
 
@@ -40,6 +40,13 @@ def allow_globals(names: list) -> AbstractContextManager:
         names: What may stand in a checkpoint, with the names by which it may, where they differ.
     """
     return torch.serialization.safe_globals(names) if HAS_SAFE_GLOBALS else nullcontext()
+
+
+def plain_attention() -> AbstractContextManager:
+    """Takes PyTorch's fused attention apart into matrix products, by a public way since 2.3."""
+    if hasattr(torch.nn, 'attention'):
+        return torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
+    return torch.backends.cuda.sdp_kernel(enable_flash=False, enable_mem_efficient=False)
 
 
 def prepare_tracing() -> None:

@@ -16,7 +16,7 @@ ROOT = {
     'MODELS': {
         'cbsa_mm.backbones': ['AdaptedViT', 'CBT', 'PlainViT'],
         'cbsa_mm.backbones.attention': [
-            'CBSA', 'MHSA', 'MSSA', 'TSSA', 'AdaptedMHSA', 'AgentAttention'],
+            'CBSA', 'MHSA', 'MSSA', 'TSSA', 'AdaptedMHSA', 'AgentAttention', 'LinearAttention'],
         'cbsa_mm.necks': ['SimpleFeaturePyramid'],
     },
     'DATASETS': {'cbsa_mm.datasets': ['ShapesDataset']},

@@ -1,4 +1,5 @@
 import os
+from importlib.metadata import packages_distributions, version
 
 import numpy as np
 import pytest
@@ -29,6 +30,14 @@ model = dict(
 val_dataloader = dict(dataset=dict(num_images=3))
 test_dataloader = val_dataloader
 '''
+LIBRARIES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'mmdet', 'timm')
+
+
+def pytest_report_header():
+    """Tells what the tests run with."""
+    names = packages_distributions()
+    found = dict.fromkeys(name for library in LIBRARIES for name in names.get(library, []))
+    return 'with ' + ', '.join(f'{name} {version(name)}' for name in found)
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.runner import Runner
 from mmengine.utils import to_2tuple
 from PIL import Image
-from torch.utils.flop_counter import FlopCounterMode
+from torchvision import transforms
 
 import cbsa_mm  # noqa: F401
 from cbsa_mm.datasets.shapes import render
+from cbsa_mm.interpret import count_flops
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 # Without the detectors, which need mmdet: tests/test_detection.py.
@@ -64,7 +65,8 @@ def test_says_how_to_run_it(path):
     config = path.relative_to(CONFIGS.parent)
     assert last_comment(path) in (f'# bash tools/dist_train.sh {config} 8',
                                   f'# bash tools/dist_train.sh {config} 8 --amp',
-                                  f'# python tools/train.py {config}')
+                                  f'# python tools/train.py {config}',
+                                  f'# python tools/train.py {config} --amp')
 
 
 @each_experiment
@@ -92,14 +94,15 @@ def test_builds_at_full_size_as_its_metafile_says(path, monkeypatch):
     cfg, head = load(path)
     size = cfg.model.backbone.img_size
     height, width = size if isinstance(size, tuple) else (size, size)
-    with torch.device('meta'), FlopCounterMode(display=False) as counter, torch.no_grad():
-        model = MODELS.build(cfg.model).eval().requires_grad_(False)
-        image = torch.zeros(1, 3, height, width)
-        assert model(image, mode='tensor').shape[:2] == (1, head.num_classes)
+    with torch.device('meta'), torch.no_grad():
+        model, outputs = MODELS.build(cfg.model).eval(), []
+        flops = count_flops(lambda: outputs.append(
+            model(torch.zeros(1, 3, height, width), mode='tensor')))
+    assert outputs[0].shape[:2] == (1, head.num_classes)
     listed = LISTED[str(path.relative_to(CONFIGS.parent))]
     assert listed['Input Size'] == [height, width]
     assert listed['Parameters'] == sum(p.numel() for p in model.parameters())
-    assert listed['FLOPs'] == counter.get_total_flops()
+    assert listed['FLOPs'] == flops
     for split in ('train', 'val', 'test'):
         for part, data_class in parts(cfg[f'{split}_dataloader'].dataset):
             classes = data_class.METAINFO.get('classes')
@@ -112,7 +115,7 @@ def shrink(cfg, head):
     """Leaves 4 layers of width 48, 64 pixels, and two iterations without validation, on shapes."""
     backbone, sizes = cfg.model.backbone, dict(embed_dims=48, num_layers=4, num_heads=3)
     backbone.update(arch=sizes, img_size=64)
-    backbone.pop('init_cfg', None)
+    backbone.init_cfg = head.init_cfg = None
     if 'out_indices' in backbone:
         backbone.out_indices = (0, 1, 2, 3)
     if isinstance(backbone.get('attn_cfg'), list):
@@ -196,3 +199,31 @@ def test_imagenet_evaluation_gives_the_published_crops():
         [path] = images.glob(f'*/{name}*')
         inputs = pipeline(dict(img_path=str(path), gt_label=0))['inputs']
         assert torch.equal(inputs.permute(1, 2, 0).flip(-1), crop), name
+
+
+@pytest.mark.parametrize('name', ['cifar10', 'cifar100', 'flowers102', 'pets'])
+def test_fine_tuning_images_are_those_of_the_released_transforms(name, tmp_path):
+    cfg = Config.fromfile(CONFIGS / f'finetune/cbt-t_{name}.py')
+    init_default_scope('mmpretrain')
+    file = tmp_path / 'image.jpg'
+    pixels = render(0, 0, 96, 1)[0][:64]
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned, which PIL does not undo
+    Image.fromarray(pixels).save(file, exif=exif)
+    image = Image.open(file).convert('RGB')
+    sample = dict(img=np.array(image)) if 'cifar' in name else dict(img_path=str(file))
+    normalize = [transforms.ToTensor(), transforms.Normalize((0.485, 0.456, 0.406),
+                                                             (0.229, 0.224, 0.225))]
+    augment = [transforms.RandomResizedCrop((224, 224)), transforms.RandomHorizontalFlip(),
+               transforms.RandAugment(2, 14)]
+    preprocessor = MODELS.build(dict(cfg.data_preprocessor, type='ClsDataPreprocessor'))
+    for split, steps in (('train', augment), ('test', [transforms.Resize((224, 224))])):
+        pipeline = Compose(cfg[f'{split}_dataloader'].dataset.pipeline)
+        published = transforms.Compose(steps + normalize)
+        for seed in range(20 if split == 'train' else 1):
+            torch.manual_seed(seed)
+            inputs = pipeline(dict(sample))['inputs']
+            torch.manual_seed(seed)
+            expected = published(image)
+            inputs = preprocessor(dict(inputs=inputs[None]))['inputs'][0]
+            assert torch.allclose(inputs, expected, atol=1e-6), (split, seed)

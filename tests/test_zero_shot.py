@@ -51,12 +51,12 @@ def camvid(tmp_path):
 
 def test_scores_on_shapes(make, run_tool, capsys):
     segmenter, checkpoint = make('cbt-t_shapes')
-    classifier, _ = make('cbt-t_shapes-cls', 'MHSA')
+    classifier, _ = make('cbt-t_shapes-cls', 'TSSA')
     run_tool('zero_shot_seg', segmenter, checkpoint, classifier, 'none', '--json', 'scores.json')
     printed = capsys.readouterr().out
     results = json.loads(Path('scores.json').read_text())['results']
     assert [result['name'] for result in results] == [
-        'cbt-t_shapes_CBSA, cbt-t_shapes_CBSA', 'cbt-t_shapes-cls_MHSA, random weights']
+        'cbt-t_shapes_CBSA, cbt-t_shapes_CBSA', 'cbt-t_shapes-cls_TSSA, random weights']
     for result in results:
         assert result['size'] == [64, 64]
         for part in PARTS:
@@ -154,13 +154,22 @@ def test_foreground_by_name(camvid, run_tool):
     assert all(result[part]['num_images'] == 2 for part in PARTS)
 
 
-@pytest.mark.parametrize('base, attn, options, message', [
-    ('cbt-t_shapes', 'TSSA', [], 'no token-by-token matrix.* CBSA by pooled .* have one'),
-    ('cbt-t_shapes-cls', 'CBSA', [], 'has no masks: choose a config for segmentation, or PASCAL'),
-    ('cbt-t_shapes', 'CBSA', ['--size', 60, 64], '60 x 64 pixels are no multiple of its patches'),
-    ('cbt-t_shapes', 'CBSA', ['--threshold', 60], 'must be above 0 and at most 1, got 60'),
+@pytest.mark.parametrize('base, options, message', [
+    ('cbt-t_shapes-cls', [], 'has no masks: choose a config for segmentation, or PASCAL'),
+    ('cbt-t_shapes', ['--size', 60, 64], '60 x 64 pixels are no multiple of its patches'),
+    ('cbt-t_shapes', ['--threshold', 60], 'must be above 0 and at most 1, got 60'),
 ])
-def test_refuses(base, attn, options, message, make, run_tool):
+def test_refuses(base, options, message, make, run_tool):
     with pytest.raises(SystemExit, match=message):
-        run_tool('zero_shot_seg', *make(base, attn), *options)
+        run_tool('zero_shot_seg', *make(base), *options)
     assert not Path('zero_shot.png').exists()
+
+
+def test_refuses_attention_without_maps(make, run_tool):
+    config, _ = make('cbt-t_shapes')
+    Path('fixed.py').write_text(f'''
+_base_ = {str(config)!r}
+model = dict(backbone=dict(attn_cfg=dict(representatives='fixed', contraction='inverse')))
+''')
+    with pytest.raises(SystemExit, match='no token-by-token matrix.* CBSA by pooled .* have one'):
+        run_tool('zero_shot_seg', 'fixed.py', 'none')

@@ -1,5 +1,6 @@
 """Counts parameters and FLOPs, by PyTorch's own counter: 2 per multiply-add of matrix products,
-convolutions and attention; normalisations, activations and sums count nothing.
+convolutions and attention; normalisations, activations and sums count nothing. What is counted
+does not depend on the device.
 
 Without a config: the paper's models, in the plain form that the released code computes, in ours,
 and in ours in deploy form, beside the published figures. With one: that config's model.
@@ -7,7 +8,6 @@ and in ours in deploy form, beside the published figures. With one: that config'
 import argparse
 import json
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +15,10 @@ import torch
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from torch.utils.flop_counter import FlopCounterMode
 
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.engine import add_config_arguments, load_config, report_user_errors
+from cbsa_mm.interpret import count_flops
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / 'tests'))  # for the plain form
@@ -40,13 +40,6 @@ SIZES = {
 }
 
 
-def count(run: Callable, *args) -> int:
-    """FLOPs of a call."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        run(*args)
-    return counter.get_total_flops()
-
-
 def count_parameters(module: torch.nn.Module) -> int:
     return sum(p.numel() for p in module.parameters())
 
@@ -60,18 +53,18 @@ def count_classifier(arch: str) -> dict[str, float]:
     weights = dict(model.named_parameters()) | dict(model.named_buffers())
     attn, d, n = model.layers[0].attn, model.embed_dims, model.grid[0] * model.grid[1]
     m, head = attn.representatives.grid_size**2, 2 * d * NUM_CLASSES['classifier']
-    stem = count(model.stem, image)
+    stem = count_flops(model.stem, image)
     # Found by trial: the paper's cost of CBSA on the patches, and ISTA in two products.
     published_way = stem + 2 * model.num_layers * (4 * n * d**2 + 3 * n * m * d + 2 * m**2 * d)
     counts = {
         'parameters': count_parameters(model) + (d + 1) * NUM_CLASSES['classifier'],
         'published': SIZES[arch][2] * 1e9,
         'counted the published way': published_way,
-        'plain': count(oracle.cbt, image, weights, attn.num_heads) + head,
-        'ours': count(model, image) + head,
+        'plain': count_flops(oracle.cbt, image, weights, attn.num_heads) + head,
+        'ours': count_flops(model, image) + head,
     }
     model.switch_to_deploy()
-    counts['ours, deploy'] = count(model, image) + head
+    counts['ours, deploy'] = count_flops(model, image) + head
     return counts | {f'{name}, without stem': counts[name] - stem
                      for name in ('plain', 'ours', 'ours, deploy')}
 
@@ -90,21 +83,22 @@ def count_decoder(arch: str) -> dict[str, float]:
         'side of the image': side,
         'parameters': count_parameters(head),
         'published': published * 1e9,
-        'plain': count(oracle.decoder, features, dict(head.named_parameters()), attn.num_heads,
-                       attn.representatives.grid_size),
-        'ours': count(head, [features]),
+        'plain': count_flops(oracle.decoder, features, dict(head.named_parameters()),
+                             attn.num_heads, attn.representatives.grid_size),
+        'ours': count_flops(head, [features]),
     }
     mask_product = 2 * (side // 16)**2 * d * classes
     counts['plain, without mask product'] = counts['plain'] - mask_product
     head.switch_to_deploy()
-    return counts | {'ours, deploy': count(head, [features])}
+    return counts | {'ours, deploy': count_flops(head, [features])}
 
 
 def count_paper() -> dict[str, dict]:
     """Counts of the paper's models, by kind and arch."""
-    return {kind: {arch: count_one(arch) for arch in track(SIZES, kind, transient=True)}
-            for kind, count_one in (('classifiers at 224 pixels', count_classifier),
-                                    ('decoders alone, 150 classes', count_decoder))}
+    with torch.device('meta'):
+        return {kind: {arch: count_one(arch) for arch in track(SIZES, kind, transient=True)}
+                for kind, count_one in (('classifiers at 224 pixels', count_classifier),
+                                        ('decoders alone, 150 classes', count_decoder))}
 
 
 def count_config(args: argparse.Namespace) -> dict[str, dict]:
@@ -117,7 +111,7 @@ def count_config(args: argparse.Namespace) -> dict[str, dict]:
     model = MODELS.build(cfg.model).eval().requires_grad_(False)
     height, width = (args.shape * 2)[:2] if args.shape else native_size(cfg)
     image = torch.zeros(1, getattr(model.backbone, 'in_channels', 3), height, width)
-    counts = {name: {'parameters': count_parameters(part), 'FLOPs': count(run, image)}
+    counts = {name: {'parameters': count_parameters(part), 'FLOPs': count_flops(run, image)}
               for name, part, run in (('backbone', model.backbone, model.backbone),
                                       ('all', model, partial(model, mode='tensor')))}
     rest = {key: counts['all'][key] - counts['backbone'][key] for key in counts['all']}

@@ -117,7 +117,7 @@ def measure(model: nn.Module, name: str, images: MaskedImages, indices: list[int
             except ValueError as error:
                 raise UserError(
                     f'{name}: {error}. Of those in this package, CBSA by pooled or learnable '
-                    'representatives, MSSA, MHSA, AdaptedMHSA and AgentAttention have one'
+                    'representatives, MSSA, TSSA, MHSA, AdaptedMHSA and AgentAttention have one'
                 ) from error
             if any(pixels % patches for pixels, patches in zip(size, maps.shape[-2:])):
                 raise UserError(f'{name}: {size[0]} x {size[1]} pixels are no multiple of its '

@@ -2,9 +2,12 @@
 from mmengine.registry import MODELS
 from torch import nn
 
-from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA
+from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, LinearAttention
 
-__all__ = ['AdaptedMHSA', 'AgentAttention', 'CBSA', 'MHSA', 'MSSA', 'TSSA', 'build_attention']
+__all__ = [
+    'AdaptedMHSA', 'AgentAttention', 'CBSA', 'LinearAttention', 'MHSA', 'MSSA', 'TSSA',
+    'build_attention'
+]
 
 
 def MSSA(*args, **kwargs) -> CBSA:

@@ -26,8 +26,8 @@ class PlainViT(CBT):
         norm_eps: Of the LayerNorms; 1e-6 as in timm, 1e-5 in Segmenter.
         interpolate_mode: How position embeddings are resized, 'bicubic' as in timm, or 'bilinear'
             as in Segmenter.
-        kwargs: :class:`CBT`'s further arguments, such as ``patch_size``, ``grid_offset``,
-            ``out_type``, ``drop_path_rate``, ``init_cfg``.
+        kwargs: :class:`CBT`'s further arguments, such as ``patch_size``, ``stem`` ('patch' by
+            default), ``grid_offset``, ``out_type``, ``drop_path_rate``, ``init_cfg``.
 
     Raises:
         ValueError: If an argument is out of its range.
@@ -44,8 +44,8 @@ class PlainViT(CBT):
         # The layers are built by these.
         self.mlp_ratio, self.norm_eps = mlp_ratio, norm_eps
         self.interpolate_mode = interpolate_mode
-        super().__init__(
-            arch, img_size, attn_cfg=attn_cfg or dict(type='MHSA'), stem='patch', **kwargs)
+        kwargs = dict(stem='patch') | kwargs
+        super().__init__(arch, img_size, attn_cfg=attn_cfg or dict(type='MHSA'), **kwargs)
         nn.init.trunc_normal_(self.cls_token, std=0.02)
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         for module in self.modules():

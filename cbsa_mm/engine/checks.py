@@ -108,8 +108,11 @@ def check_pretrained(model: nn.Module) -> None:
     """
     for name, part in model.named_modules():
         init_cfg = getattr(part, 'init_cfg', None)
+        if isinstance(init_cfg, dict) and 'override' in init_cfg:  # for one layer of the part
+            init_cfg = init_cfg['override']
+            name, part = f'{name}.{init_cfg["name"]}', getattr(part, init_cfg['name'])
         if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
-            _check_fit(part, name.rpartition('.')[-1] or 'model', init_cfg)
+            _check_fit(part, name or 'model', init_cfg)
 
 
 def _check_fit(part: nn.Module, name: str, init_cfg: dict) -> None:
@@ -121,11 +124,11 @@ def _check_fit(part: nn.Module, name: str, init_cfg: dict) -> None:
              for k, v in checkpoint.get('state_dict', checkpoint).items() if k.startswith(prefix)}
     wrong = [k for k, v in own.items() if k not in given or not _fits(k, given[k], v.shape)]
     if wrong:
+        advice = None if given.keys() & own.keys() else _advise_conversion(checkpoint)
         raise UserError(
             f'pretrained weights {init_cfg["checkpoint"]} do not fit the {name}: {len(wrong)} of '
             f'its {len(own)} tensors are missing or of another shape, such as {wrong[0]}. '
-            + (_advise_conversion(checkpoint)
-               or f"Give a file with {type(part).__name__}'s tensor names and sizes"))
+            + (advice or f"Give a file with {type(part).__name__}'s tensor names and sizes"))
     _check_values({k: given[k] for k in own}, own)
 
 

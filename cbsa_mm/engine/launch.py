@@ -123,7 +123,7 @@ def use_amp(cfg: Config, dtype: str) -> None:
     """Switches mixed precision on.
 
     Args:
-        cfg: A config to change.
+        cfg: A config to change; its ``loss_scale`` may tell how float16's loss scaler starts.
         dtype: 'float16' or 'bfloat16'.
 
     Raises:
@@ -135,8 +135,8 @@ def use_amp(cfg: Config, dtype: str) -> None:
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.dtype = dtype
     # bfloat16 has float32's range, and needs no scale.
-    cfg.optim_wrapper.setdefault(
-        'loss_scale', 'dynamic' if dtype == 'float16' else dict(enabled=False))
+    loss_scale = cfg.get('loss_scale', 'dynamic') if dtype == 'float16' else dict(enabled=False)
+    cfg.optim_wrapper.setdefault('loss_scale', loss_scale)
 
 
 def use_tta(cfg: Config) -> None:

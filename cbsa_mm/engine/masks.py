@@ -9,12 +9,11 @@ import torch
 import torch.nn.functional as F
 from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmengine.config import Config
-from mmengine.dataset import Compose
 from mmengine.registry import DATASETS, init_default_scope
 from PIL import Image
 from torch import Tensor
 
-from cbsa_mm.datasets import CheckSegLabels, guard_transforms
+from cbsa_mm.datasets import CheckedPipeline, CheckSegLabels
 from cbsa_mm.errors import UserError
 from cbsa_mm.interpret import split_labels
 
@@ -79,7 +78,8 @@ def open_voc(root: Path) -> MaskedImages:
             with_bbox=False, with_label=False, with_seg=True, imdecode_backend='pillow'),
         CheckSegLabels(num_classes=21),
     ]
-    return MaskedImages(infos, _guarded(load), partial(split_labels, foreground=range(1, 21)))
+    return MaskedImages(
+        infos, CheckedPipeline(load), partial(split_labels, foreground=range(1, 21)))
 
 
 def open_test_set(cfg: Config, foreground: Sequence[str] | None, width: int) -> MaskedImages:
@@ -112,12 +112,5 @@ def open_test_set(cfg: Config, foreground: Sequence[str] | None, width: int) -> 
     load = [t for t in cfg.test_dataloader.dataset.pipeline
             if t['type'] in ('LoadImageFromFile', *ANNOTATIONS)]
     labels = [classes.index(name) for name in foreground]
-    return MaskedImages(infos, _guarded(load),
+    return MaskedImages(infos, CheckedPipeline(load),
                         partial(split_labels, foreground=labels, width=width))
-
-
-def _guarded(transforms: list) -> Compose:
-    """A pipeline whose errors name the file."""
-    pipeline = Compose(transforms)
-    guard_transforms(pipeline.transforms)
-    return pipeline

@@ -11,7 +11,7 @@ from mmengine.logging import print_log
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.errors import UserError
 
-from .loading import read_training_checkpoint
+from .loading import load_checkpoint
 
 
 @register_backend('whole')
@@ -90,22 +90,24 @@ def find_checkpoint(work_dir: str | Path, trust: bool = False) -> str | None:
         names.append(re.sub(r'\d+(?!.*\d)', r'\\d+', re.escape(last.name)))
     others = [file for folder in folders for file in folder.glob('*')
               if re.fullmatch('|'.join(names), file.name)]
-    others.sort(key=lambda file: int(re.findall(r'\d+', file.name)[-1]), reverse=True)
+    others.sort(key=lambda file: [*map(int, re.findall(r'\d+', file.name))][-1:], reverse=True)
+    faults = []
     for file in dict.fromkeys(files + others):
         fault = _find_fault(file, trust)
         if fault is None:
             return str(file)
-        print_log(f"{file} can't be resumed: {fault}", 'current', logging.WARNING)
-    if files + others:
-        raise UserError(f'--resume: none of the checkpoints in {work_dir} is whole. Give one, '
-                        '--resume CHECKPOINT, or another --work-dir to start anew')
+        faults.append(f"{file} can't be resumed: {fault}")
+        print_log(faults[-1], 'current', logging.WARNING)
+    if faults:
+        raise UserError(f'{faults[0]}. {work_dir} has no other. Give one, --resume CHECKPOINT, or '
+                        'another --work-dir to start anew')
     return None
 
 
 def _find_fault(path: Path, trust: bool) -> str | None:
-    """Says what is wrong with a checkpoint, be it found by its checksums or by loading it."""
+    """Says what is wrong with a checkpoint, which its checksums or loading it may tell."""
     try:
-        read_training_checkpoint(path, mmap=True, trust=trust)
+        load_checkpoint(path, trust=trust)
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
         return damaged and f'{damaged} in it is damaged'

@@ -1,4 +1,4 @@
-"""The learning rate schedule of the published ImageNet recipe."""
+"""The learning rate schedule of the published recipes."""
 import math
 
 from mmengine.optim.scheduler import _ParamScheduler
@@ -12,23 +12,28 @@ class MinWarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
 
     Args:
         optimizer: Optimizer or its wrapper.
-        warmup: Steps after which the warm-up alone would have reached the base rate.
+        warmup: Steps after which the warm-up alone would have reached the base rate; 0 for none.
         total: Steps after which the cosine reaches zero.
+        lag: Steps by which the cosine is late.
         kwargs: mmengine's arguments of every schedule: ``begin``, ``end``, ``last_step``,
             ``by_epoch`` (steps are epochs by default), ``verbose``.
 
     Raises:
-        ValueError: If ``warmup`` or ``total`` is not positive.
+        ValueError: If ``warmup`` is negative or ``total`` is not positive.
     """
 
-    def __init__(self, optimizer, warmup: int, total: int, **kwargs) -> None:
-        if warmup <= 0 or total <= 0:
-            raise ValueError(f'warmup and total must be positive, got {warmup} and {total}')
+    def __init__(self, optimizer, warmup: int, total: int, lag: int = 0, **kwargs) -> None:
+        if warmup < 0 or total <= 0:
+            raise ValueError('warmup must be at least 0 and total at least 1, got '
+                             f'{warmup} and {total}')
         self.warmup = warmup
         self.total = total
+        self.lag = lag
         super().__init__(optimizer, **kwargs)
 
     def _get_value(self) -> list[float]:
         t = self.last_step
-        factor = min((t + 1) / self.warmup, (1 + math.cos(math.pi * t / self.total)) / 2)
+        factor = (1 + math.cos(math.pi * (t - self.lag) / self.total)) / 2
+        if self.warmup:
+            factor = min((t + 1) / self.warmup, factor)
         return [base * factor for base in self.base_values]

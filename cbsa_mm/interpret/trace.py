@@ -4,7 +4,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cbsa_mm.layers import CBSA, MHSA, SubspaceAttention
+from cbsa_mm.layers import CBSA, MHSA, TSSA, LinearAttention, SubspaceAttention
 from cbsa_mm.layers.cbsa import coefficients
 
 
@@ -19,6 +19,7 @@ class Trace:
         contracted: C (B, h, m, p), the representatives after contraction.
         queries: What the attention's rows belong to (B, h, N, p), and
         keys: what they are a softmax over (B, h, N or m, p), where it has rows by softmax.
+        over_heads: Whether the rows are TSSA's, a softmax of W W^T over the heads.
     """
     tokens: Tensor
     coefficients: Tensor | None = None
@@ -26,12 +27,14 @@ class Trace:
     contracted: Tensor | None = None
     queries: Tensor | None = None
     keys: Tensor | None = None
+    over_heads: bool = False
 
     def rows(self, index: Tensor | slice = slice(None)) -> Tensor:
         """Rows of the attention among all tokens: whom the tokens at ``index`` attend to.
 
         For CBSA it is A^T A, whose rows are computed one by one; the N x N matrix is made only if
-        all rows are asked for.
+        all rows are asked for. TSSA's, as its released code defines them, share each pair of tokens
+        out among the heads; they do not sum to one.
 
         Args:
             index: Indices of tokens (n, ), or a slice; all by default.
@@ -43,10 +46,11 @@ class Trace:
             ValueError: If the attention has no such matrix.
         """
         A = self.coefficients
+        if self.over_heads:
+            return (self.tokens[:, :, index] @ self.tokens.mT).softmax(dim=1)
         if self.queries is None:
             if A is None:
-                raise ValueError('this attention has no token-by-token matrix, as its tokens do '
-                                 'not attend to one another')
+                raise ValueError('this attention has no token-by-token matrix of softmax weights')
             return A[..., index].mT @ A
         weights = coefficients(self.queries[:, :, index], self.keys)
         return weights if A is None else weights @ A
@@ -74,6 +78,8 @@ def trace(attn: nn.Module, x: Tensor, grid: tuple[int, int] | None = None,
     """
     if isinstance(attn, MHSA):
         q, k, v = attn.split_heads(attn.in_proj(x)).chunk(3, dim=1)
+        if isinstance(attn, LinearAttention):
+            return Trace(v)
         if not hasattr(attn, 'representatives'):
             return Trace(v, queries=q, keys=k)
         return _with_representatives(attn, q, k, v, grid, grid_offset)
@@ -81,7 +87,7 @@ def trace(attn: nn.Module, x: Tensor, grid: tuple[int, int] | None = None,
         w = attn.split_heads(attn.in_proj(x))
         return _with_representatives(attn, w, w, w, grid, grid_offset)
     if isinstance(attn, SubspaceAttention):
-        return Trace(attn.split_heads(attn.in_proj(x)))
+        return Trace(attn.split_heads(attn.in_proj(x)), over_heads=isinstance(attn, TSSA))
     if isinstance(attn, nn.MultiheadAttention):
         qkv = nn.functional.linear(x, attn.in_proj_weight, attn.in_proj_bias)
         q, k, v = qkv.unflatten(2, (3, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)

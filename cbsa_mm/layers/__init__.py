@@ -5,6 +5,7 @@ from .cross_mssa import CrossMSSA
 from .heads import SubspaceAttention
 from .ista import ISTA
 from .linear import Linear
+from .linear_attention import LinearAttention
 from .mhsa import MHSA, AdaptedMHSA
 from .pos_embed import resize_pos_embed
 from .stem import ConvStem, LinearStem, PatchStem, pad_to_patches
@@ -12,5 +13,6 @@ from .tssa import TSSA
 
 __all__ = [
     'CBSA', 'ISTA', 'MHSA', 'TSSA', 'AdaptedMHSA', 'Block', 'ConvStem', 'CrossMSSA', 'Linear',
-    'LinearStem', 'PatchStem', 'SubspaceAttention', 'pad_to_patches', 'resize_pos_embed'
+    'LinearAttention', 'LinearStem', 'PatchStem', 'SubspaceAttention', 'pad_to_patches',
+    'resize_pos_embed'
 ]

@@ -5,12 +5,18 @@ from torch import Tensor, nn
 
 from cbsa_mm.compat import is_exporting
 
-from .contraction import InverseContraction, SoftmaxContraction, at_least_float32
+from .contraction import (
+    InverseContraction,
+    SoftmaxContraction,
+    at_least_float32,
+    outside_autocast,
+)
 from .heads import SubspaceAttention
 from .representatives import (
     AllTokens,
     FixedAxes,
     LearnableRepresentatives,
+    OrthogonalRepresentatives,
     PooledRepresentatives,
     PrincipalDirections,
     check_grid,
@@ -22,6 +28,9 @@ REFUSALS = {
     ('principal', 'none'): 'principal directions without contraction give the tokens back',
     ('principal', 'softmax'): 'the signs of principal directions are arbitrary, to which softmax '
                               'is not blind',
+    ('orthogonal', 'none'): 'orthogonal representatives without contraction only scale the tokens',
+    ('orthogonal', 'softmax'): 'the signs of principal directions, which they scale, are '
+                               'arbitrary, to which softmax is not blind',
     ('fixed', 'none'): 'fixed axes without contraction give the tokens back',
     ('fixed', 'softmax'): 'softmax among fixed axes is the same for all images',
 }
@@ -43,6 +52,7 @@ class CBSA(SubspaceAttention):
     tokens              softmax      MSSA of CRATE (arXiv 2306.01129)
     tokens              inverse      eq. 7 on all tokens
     principal           inverse      linear attention, eq. 12
+    orthogonal          inverse      the same with any orthogonal set, appendix B
     fixed               inverse      channel attention, eq. 13
     ==================  ===========  =============================================================
 
@@ -51,8 +61,8 @@ class CBSA(SubspaceAttention):
         num_heads: Number of subspaces h.
         head_dims: Width p of a subspace; ``embed_dims // num_heads`` if not given.
         grid_size: Pooled representatives per side; m = grid_size ** 2, of learnable ones too.
-        representatives: 'pooled', 'learnable', 'tokens' (all of them), 'principal' (directions) or
-            'fixed' (axes).
+        representatives: 'pooled', 'learnable', 'tokens' (all of them), 'principal' (directions),
+            'orthogonal' (these, scaled) or 'fixed' (axes).
         contraction: 'softmax', 'inverse' or 'none'.
         output: 'free', a linear layer from the subspaces back to width d, or 'tied', the
             transposed projection (CBSA-dagger in the paper).
@@ -88,6 +98,7 @@ class CBSA(SubspaceAttention):
             'learnable': lambda: LearnableRepresentatives(num_heads, grid_size**2, self.head_dims),
             'tokens': AllTokens,
             'principal': PrincipalDirections,
+            'orthogonal': lambda: OrthogonalRepresentatives(num_heads, self.head_dims),
             'fixed': FixedAxes,
         }
         contractions = {
@@ -155,7 +166,7 @@ class CBSA(SubspaceAttention):
             y = self.contraction(w)                                   # A is the identity
         else:
             dtype = w.dtype
-            with torch.autocast(w.device.type, enabled=False):
+            with outside_autocast(w):
                 w = at_least_float32(w)
                 r = r.to(w.dtype)
                 A = r @ w.mT                                          # W = A^T R, exactly

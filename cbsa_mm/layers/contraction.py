@@ -1,4 +1,6 @@
 """Contractions of the representatives (arXiv 2509.16875v3, section 3.2)."""
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -35,7 +37,7 @@ class InverseContraction(nn.Module):
         """
         m, p = r.shape[-2:]
         dtype = r.dtype
-        with torch.autocast(r.device.type, enabled=False):
+        with outside_autocast(r):
             r = at_least_float32(r)
             weight = p / (m * self.eps**2)
             if energies is not None or m <= p:
@@ -44,6 +46,11 @@ class InverseContraction(nn.Module):
             else:  # (I + c R R^T)^-1 R = R (I + c R^T R)^-1: the smaller system
                 c = _solve(weight * (r.mT @ r), r.mT).mT
         return c.to(dtype)
+
+
+def outside_autocast(x: Tensor) -> AbstractContextManager:
+    """Suspends autocast on the tensor's device; a meta tensor's has none."""
+    return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
 def at_least_float32(x: Tensor) -> Tensor:

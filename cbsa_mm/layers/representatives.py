@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from cbsa_mm.compat import is_compiling, is_exporting
 
-from .contraction import at_least_float32
+from .contraction import at_least_float32, outside_autocast
 
 
 class PooledRepresentatives(nn.Module):
@@ -77,7 +77,7 @@ class PrincipalDirections(nn.Module):
         They are constants to autograd: with the exact inverse as contraction, the result depends on
         the space that they span and not on them, and so does its gradient.
         """
-        with torch.autocast(w.device.type, enabled=False):
+        with outside_autocast(w):
             w = at_least_float32(w.detach())
             moments = (w.mT @ w).nan_to_num()  # that diverging tokens may reach the loss
             return torch.linalg.eigh(moments).eigenvectors.mT
@@ -85,6 +85,32 @@ class PrincipalDirections(nn.Module):
     def energies(self, A: Tensor) -> Tensor:
         """Second moments (B, h, p, p) of the tokens' coefficients A (B, h, p, N)."""
         return A @ A.mT
+
+
+class OrthogonalRepresentatives(PrincipalDirections):
+    """Orthogonal representatives of any lengths (paper, appendix B).
+
+    They are the principal directions under a rotation and a scaling. The rotation cancels out of
+    the result, so that the scaling is what there is to learn: lambda_i for the i-th direction turns
+    eq. 12's function of the spectrum into f(l) = lambda_i^2 eps^2 / (eps^2 + lambda_i^2 l).
+
+    Args:
+        num_heads: Subspaces h.
+        head_dims: Width p of a subspace.
+    """
+
+    def __init__(self, num_heads: int, head_dims: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(num_heads, head_dims, 1))
+
+    def forward(self, w: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
+        """Scales the principal directions of the tokens (B, h, N, p), the weakest first.
+
+        The directions are constants to autograd, here too. Where the scales differ, the result
+        depends on them, and the tokens' gradient leaves out how they turn, of which the derivative
+        has no bound where singular values meet.
+        """
+        return self.scale * super().forward(w, grid, grid_offset)         # (B, h, p, p)
 
 
 class FixedAxes(nn.Module):

@@ -1,6 +1,6 @@
 # CBT-B, fine-tuned on CIFAR-10. Published: 96.7 top-1
 # (arXiv 2509.16875v3); not trained here.
-# python tools/train.py configs/finetune/cbt-b_cifar10.py
+# python tools/train.py configs/finetune/cbt-b_cifar10.py --amp
 _base_ = './cbt-t_cifar10.py'
 model = dict(
     backbone=dict(arch='base', init_cfg=dict(checkpoint='checkpoints/cbt-b_in1k.pth')),

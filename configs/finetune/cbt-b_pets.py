@@ -1,6 +1,6 @@
 # CBT-B, fine-tuned on Oxford-IIIT Pets. Published: 92.6 top-1
 # (arXiv 2509.16875v3); not trained here.
-# python tools/train.py configs/finetune/cbt-b_pets.py
+# python tools/train.py configs/finetune/cbt-b_pets.py --amp
 _base_ = './cbt-t_pets.py'
 model = dict(
     backbone=dict(arch='base', init_cfg=dict(checkpoint='checkpoints/cbt-b_in1k.pth')),

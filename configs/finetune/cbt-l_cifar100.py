@@ -1,6 +1,6 @@
 # CBT-L, fine-tuned on CIFAR-100. Published: 83.4 top-1
 # (arXiv 2509.16875v3); not trained here.
-# python tools/train.py configs/finetune/cbt-l_cifar100.py
+# python tools/train.py configs/finetune/cbt-l_cifar100.py --amp
 _base_ = './cbt-t_cifar100.py'
 model = dict(
     backbone=dict(arch='large', init_cfg=dict(checkpoint='checkpoints/cbt-l_in1k.pth')),

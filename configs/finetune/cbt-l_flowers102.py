@@ -1,6 +1,6 @@
 # CBT-L, fine-tuned on Oxford Flowers-102. Published: 93.9 top-1
 # (arXiv 2509.16875v3); not trained here.
-# python tools/train.py configs/finetune/cbt-l_flowers102.py
+# python tools/train.py configs/finetune/cbt-l_flowers102.py --amp
 _base_ = './cbt-t_flowers102.py'
 model = dict(
     backbone=dict(arch='large', init_cfg=dict(checkpoint='checkpoints/cbt-l_in1k.pth')),

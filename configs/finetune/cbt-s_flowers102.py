@@ -1,6 +1,6 @@
 # CBT-S, fine-tuned on Oxford Flowers-102. Published: 91.7 top-1
 # (arXiv 2509.16875v3); not trained here.
-# python tools/train.py configs/finetune/cbt-s_flowers102.py
+# python tools/train.py configs/finetune/cbt-s_flowers102.py --amp
 _base_ = './cbt-t_flowers102.py'
 model = dict(
     backbone=dict(arch='small', init_cfg=dict(checkpoint='checkpoints/cbt-s_in1k.pth')),

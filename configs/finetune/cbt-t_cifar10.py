@@ -1,6 +1,6 @@
 # CBT-T, fine-tuned on CIFAR-10. Published: 94.8 top-1
 # (arXiv 2509.16875v3); not trained here.
-# python tools/train.py configs/finetune/cbt-t_cifar10.py
+# python tools/train.py configs/finetune/cbt-t_cifar10.py --amp
 _base_ = [
     '../_base_/models/cbt-t-pretrained-cls.py', '../_base_/datasets/cifar10.py',
     '../_base_/schedules/finetune.py', '../_base_/runtime/mmpretrain.py'

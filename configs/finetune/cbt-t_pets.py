@@ -1,6 +1,6 @@
 # CBT-T, fine-tuned on Oxford-IIIT Pets. Published: 86.8 top-1
 # (arXiv 2509.16875v3); not trained here.
-# python tools/train.py configs/finetune/cbt-t_pets.py
+# python tools/train.py configs/finetune/cbt-t_pets.py --amp
 _base_ = [
     '../_base_/models/cbt-t-pretrained-cls.py', '../_base_/datasets/pets.py',
     '../_base_/schedules/finetune.py', '../_base_/runtime/mmpretrain.py'

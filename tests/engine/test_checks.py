@@ -89,6 +89,20 @@ def test_amp_needs_an_accelerator():
         use_amp(Config(dict(optim_wrapper=dict(type='OptimWrapper'))), 'float16')
 
 
+@pytest.mark.parametrize('config, dtype, loss_scale', [
+    ('cbt/cbt-s_in1k.py', 'float16', 'dynamic'),
+    ('vit_adaptation/adapted-vit-s_in1k-224.py', 'float16', dict(init_scale=8192.)),
+    ('vit_adaptation/adapted-vit-s_in1k-224.py', 'bfloat16', dict(enabled=False)),
+    ('finetune/cbt-s_cifar10.py', 'float16', 'dynamic'),
+])
+def test_amp_starts_the_loss_scaler_as_released(config, dtype, loss_scale, monkeypatch):
+    monkeypatch.setattr('cbsa_mm.engine.launch.get_device', lambda: 'cuda')
+    cfg = Config.fromfile(CONFIGS / config)
+    use_amp(cfg, dtype)
+    assert (cfg.optim_wrapper.dtype, cfg.optim_wrapper.loss_scale) == (dtype, loss_scale)
+
+
+
 def test_options_that_the_config_does_not_support():
     with pytest.raises(UserError, match='--tta: the config has no tta_pipeline'):
         use_tta(Config(dict(model=dict())))

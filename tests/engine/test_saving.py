@@ -73,8 +73,8 @@ def test_a_damaged_checkpoint_is_passed_over(damage, fault, work_dir, said):
     damage(work_dir / 'iter_9.pth')
     assert find_checkpoint(work_dir) == f'{work_dir}/iter_6.pth'  # the best has no optimizer
     damage(work_dir / 'iter_6.pth')
-    with pytest.raises(UserError, match='none of the checkpoints in .* is whole. Give one, '
-                       '--resume CHECKPOINT'):
+    with pytest.raises(UserError, match=f"iter_24.pth can't be resumed: .*{fault}.* has no other. "
+                       'Give one, --resume CHECKPOINT'):
         find_checkpoint(work_dir)
 
 

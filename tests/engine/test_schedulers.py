@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 import cbsa_mm  # noqa: F401
 from cbsa_mm.engine import MinWarmupCosineLR
 
-CONFIGS = Path(__file__).parents[2] / 'configs/cbt'
+CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
 class OneWeight(BaseModel):
@@ -56,7 +56,7 @@ def rates(config, images, folder):
 
 
 def test_imagenet_schedule_at_every_epoch(tmp_path):
-    found = rates('cbt-s_in1k.py', 2, tmp_path)
+    found = rates('cbt/cbt-s_in1k.py', 2, tmp_path)
     assert len(found) == 2 * 150
     for i, rate in enumerate(found):
         e = i // 2
@@ -64,8 +64,20 @@ def test_imagenet_schedule_at_every_epoch(tmp_path):
         assert rate == pytest.approx(published, rel=1e-12), e
 
 
+@pytest.mark.filterwarnings('ignore:The epoch parameter')
+def test_fine_tuning_schedule_is_that_of_the_released_loop(tmp_path):
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=5e-5)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 400)
+    published = []
+    for epoch in range(400):
+        published.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        scheduler.step(epoch - 1)
+    assert rates('finetune/cbt-s_pets.py', 1, tmp_path) == pytest.approx(published, rel=1e-12)
+
+
 def test_ade20k_schedule_at_every_iteration():
-    cfg, T = Config.fromfile(CONFIGS / 'cbt-s_ade20k.py'), 161728
+    cfg, T = Config.fromfile(CONFIGS / 'cbt/cbt-s_ade20k.py'), 161728
     wrapper = build_optim_wrapper(OneWeight(), cfg.optim_wrapper)
     schedule = PARAM_SCHEDULERS.build(dict(cfg.param_scheduler, optimizer=wrapper))
     found = []
@@ -76,8 +88,8 @@ def test_ade20k_schedule_at_every_iteration():
     np.testing.assert_allclose(found, published, rtol=1e-9)
 
 
-@pytest.mark.parametrize('kwargs', [dict(warmup=0, total=10), dict(warmup=5, total=-1)])
-def test_refuses_lengths_below_one(kwargs):
+@pytest.mark.parametrize('kwargs', [dict(warmup=-1, total=10), dict(warmup=5, total=0)])
+def test_refuses_lengths_out_of_range(kwargs):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    with pytest.raises(ValueError, match='warmup and total must be positive'):
+    with pytest.raises(ValueError, match='warmup must be at least 0 and total at least 1'):
         MinWarmupCosineLR(optimizer, **kwargs)

@@ -5,11 +5,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.func import functional_call
 
-from cbsa_mm.layers import CBSA, ISTA, MHSA, TSSA, AdaptedMHSA, Block, CrossMSSA
+from cbsa_mm.layers import (
+    CBSA,
+    ISTA,
+    MHSA,
+    TSSA,
+    AdaptedMHSA,
+    Block,
+    CrossMSSA,
+    LinearAttention,
+)
 from cbsa_mm.layers.cbsa import REFUSALS
 
 CHOICES = [(representatives, contraction)
-           for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'fixed')
+           for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'orthogonal',
+                                  'fixed')
            for contraction in ('softmax', 'inverse', 'none')
            if (representatives, contraction) not in REFUSALS]
 
@@ -23,7 +33,7 @@ def widths(draw):
 
 
 @st.composite
-def attentions(draw, kinds=('CBSA', 'TSSA', 'MHSA', 'AdaptedMHSA')):
+def attentions(draw, kinds=('CBSA', 'TSSA', 'MHSA', 'AdaptedMHSA', 'LinearAttention')):
     """An attention of random weights, float32."""
     sizes, kind = draw(widths()), draw(st.sampled_from(kinds))
     grid_size = draw(st.integers(1, 4))
@@ -36,7 +46,7 @@ def attentions(draw, kinds=('CBSA', 'TSSA', 'MHSA', 'AdaptedMHSA')):
                     conv_size=draw(st.sampled_from([0, 1, 3])))
     if kind == 'AdaptedMHSA':
         return AdaptedMHSA(*sizes, grid_size, contraction=draw(st.booleans()))
-    return {'TSSA': TSSA, 'MHSA': MHSA}[kind](*sizes)
+    return {'TSSA': TSSA, 'MHSA': MHSA, 'LinearAttention': LinearAttention}[kind](*sizes)
 
 
 @st.composite
@@ -107,7 +117,7 @@ def test_attention_has_true_gradients(attn, layout):
 def test_a_grid_that_does_not_fit_is_refused(attn, layout, excess, at_the_end):
     grid, offset, n = layout
     x = tokens(1, n, attn.in_proj.in_features, dtype=torch.float32)
-    if isinstance(attn, TSSA) or type(attn) is MHSA:  # to which the grid does not matter
+    if type(attn) in (TSSA, MHSA, LinearAttention):  # to which the grid does not matter
         assert attn(x, grid, n).shape == x.shape
         return
     wrong = n - grid[0] * grid[1] + excess if at_the_end else -excess

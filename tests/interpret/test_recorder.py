@@ -12,7 +12,9 @@ POOLED = [dict(type='CBSA', grid_size=2), dict(type='CBSA', grid_size=2, contrac
           dict(type='CBSA', grid_size=2, representatives='learnable')]
 SOFTMAX = [dict(type='MSSA'), dict(type='MHSA'), dict(type='AgentAttention', grid_size=2),
            dict(type='AdaptedMHSA', grid_size=2)]
-OTHERS = [dict(type='TSSA'), dict(type='CBSA', representatives='fixed', contraction='inverse'),
+TSSA = dict(type='TSSA')
+OTHERS = [dict(type='LinearAttention'),
+          dict(type='CBSA', representatives='fixed', contraction='inverse'),
           dict(type='CBSA', representatives='principal', contraction='inverse')]
 
 
@@ -42,7 +44,7 @@ def test_attention_of_the_released_classifiers(name: str, table: Table, attn: st
     released.agree(f'{name}, attention maps', released.relative_error(ours, theirs), 1e-5)
 
 
-@pytest.mark.parametrize('attn_cfg', POOLED + SOFTMAX + OTHERS)
+@pytest.mark.parametrize('attn_cfg', [*POOLED, *SOFTMAX, TSSA, *OTHERS])
 @pytest.mark.parametrize('deploy', [False, True])
 def test_leaves_the_model_as_it_is(image, attn_cfg, deploy):
     model = make(attn_cfg, deploy=deploy)
@@ -81,6 +83,19 @@ def test_rows_of_softmax_attentions_sum_to_one(image, attn_cfg):
     attn, x = recorder.layers[0].attn, recorder.layers[0].x
     torch.testing.assert_close(attn.merge_heads(trace.rows() @ trace.tokens),
                                attn(x, (4, 5), 1))
+
+
+def test_rows_of_tssa_are_shared_out_among_the_heads(image):
+    model = make(TSSA)
+    with Recorder(model) as recorder:
+        model(image)
+    layer = recorder.layers[0]
+    w = layer.attn.in_proj(layer.x).unflatten(2, (3, 8))              # (B, N, h, p)
+    products = torch.einsum('bihp,bjhp->bhij', w, w).exp()
+    expected = products / products.sum(1, keepdim=True)
+    torch.testing.assert_close(layer.trace.rows(), expected)
+    torch.testing.assert_close(attention_maps(layer, [0, 7]),
+                               expected[:, :, [0, 7], 1:].unflatten(3, (4, 5)))
 
 
 @pytest.mark.parametrize('attn_cfg', OTHERS)

@@ -4,12 +4,15 @@ import pytest
 import released
 import torch
 import torch.nn.functional as F
+from torch.func import functional_call
 
-from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, CrossMSSA
+from cbsa_mm.interpret import count_flops
+from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, CrossMSSA, LinearAttention
 from cbsa_mm.layers.cbsa import REFUSALS
 
 CHOICES = [(representatives, contraction)
-           for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'fixed')
+           for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'orthogonal',
+                                  'fixed')
            for contraction in ('softmax', 'inverse', 'none')
            if (representatives, contraction) not in REFUSALS]
 GRID = (5, 4)
@@ -78,6 +81,30 @@ def test_principal_directions_bear_repeated_tokens():
     identity = torch.eye(4, dtype=torch.double)
     expected = w @ torch.linalg.inv(identity + w.mT @ w / 0.1**2)
     torch.testing.assert_close(y, project_out(attn, expected))
+
+
+@pytest.mark.parametrize('eps', [0.5, 3.])
+def test_orthogonal_representatives_descend_the_coding_rate(eps):
+    """Of representatives P W A as in appendix B, whatever the rotation P."""
+    attn, x = make(representatives='orthogonal', contraction='inverse', eps=eps), tokens()
+    scale = torch.nn.init.normal_(attn.representatives.scale)         # the weakest direction first
+    W = project_in(attn, x).mT.detach().requires_grad_()              # tokens as columns
+    A = torch.linalg.svd(W, full_matrices=False).Vh.mT.detach() * scale.flip(1).mT
+    P = torch.linalg.qr(torch.randn(3, 4, 4, dtype=torch.double)).Q
+    Q = P @ W @ A
+    rate = torch.logdet(torch.eye(4, dtype=torch.double) + Q.mT @ Q / eps**2).sum() / 2
+    [gradient] = torch.autograd.grad(rate, W)
+    torch.testing.assert_close(attn(x, GRID), project_out(attn, eps**2 * gradient.mT))
+    assert torch.autograd.gradcheck(
+        lambda scale: functional_call(attn, {'representatives.scale': scale}, (x, GRID)), scale)
+
+
+def test_orthogonal_representatives_of_one_length_are_the_spectrum_form():
+    attn, x = make(representatives='orthogonal', contraction='inverse', eps=1.), tokens()
+    squares = torch.nn.init.constant_(attn.representatives.scale, 2).flip(1).squeeze(-1)**2
+    left, singular, right = torch.linalg.svd(project_in(attn, x), full_matrices=False)
+    scaled = singular * squares / (1 + squares * singular**2)
+    assert_same(attn, x, project_out(attn, left * scaled.unsqueeze(-2) @ right))
 
 
 @pytest.mark.parametrize('eps', [0.1, 2.])
@@ -221,22 +248,39 @@ def test_cross_mssa():
     torch.testing.assert_close(attn(queries, x), attn.step_x * project_out(attn, y))
 
 
+def test_linear_attention():
+    torch.manual_seed(0)
+    attn, x = LinearAttention(12, 3).double(), tokens()
+    q, k, v = (oracle.split_heads(t, 3) for t in
+               F.linear(x, attn.in_proj.weight, attn.in_proj.bias).chunk(3, dim=-1))
+    assert_same(attn, x, project_out(attn, oracle.linear_attention(q, k, v)))
+
+
+def test_linear_attention_costs_in_proportion_to_the_tokens():
+    def count(n):
+        return count_flops(LinearAttention(12, 3), torch.ones(1, n, 12), GRID)
+
+    assert count(20) > 0 and count(60) == 3 * count(20)
+
+
 @pytest.mark.released
-def test_parity_with_the_released_adapted_attention():
-    golden = released.read('adapted_vit_attention')
-    attn = AdaptedMHSA(48, 3)
+@pytest.mark.parametrize('name, attn, grid', [
+    ('adapted_vit_attention', AdaptedMHSA(48, 3), (14, 14)),
+    ('linear_attention', LinearAttention(24, 3), (7, 7))])
+def test_parity_with_the_released_attentions_of_adapted_vits(name, attn, grid):
+    golden = released.read(name)
     names = {'qkv.weight': 'in_proj.weight', 'qkv.bias': 'in_proj.bias',
              'proj.weight': 'out_proj.weight', 'proj.bias': 'out_proj.bias'}
     attn.load_state_dict({names[k]: v for k, v in released.pick(golden, 'weight.').items()})
     x = golden['input.tokens'].requires_grad_()
-    y = attn(x, (14, 14))
+    y = attn(x, grid)
     error = released.relative_error(y, golden['output.tokens'])
-    released.agree('adapted attention, tokens', error, 1e-5)
+    released.agree(f'{type(attn).__name__}, tokens', error, 1e-5)
 
     (y * golden['input.upstream_grad']).sum().backward()
     grads = released.pick(golden, 'grad.')
     ours = dict(input=x.grad) | {k: attn.get_parameter(names[k]).grad for k in names}
-    released.agree('adapted attention, gradients, the worst', max(
+    released.agree(f'{type(attn).__name__}, gradients, the worst', max(
         released.relative_error(ours[name], grads[name]) for name in ours), 1e-4)
 
 

@@ -1,0 +1,128 @@
+"""Tabulates and draws what one attention module costs against the number of tokens: FLOPs, as in
+figures 2 and 9 of the paper (arXiv 2509.16875v3), and pairwise similarities, as in its table 4.
+
+Both are counted on the modules that attn_cfg names, not taken from formulas. FLOPs are 2 per
+multiply-add and include the projections; normalisations, softmax, sums and the factorisation of
+matrices (p x p in each head, in eq. 12) count nothing. CBSA comes out at the multiply-adds of
+table 1, 2Nd^2 + 3Nmd + 2m^2d, but for two things: pooling is made of products here, which adds
+8Nd + 64sqrt(N)d on a square grid, and the broadcast follows upon the output map where that saves a
+tenth of the two, as it does with many tokens.
+
+Pairwise similarities are the entries of the matrices by which one head compares vectors: among N
+tokens N^2; between them and m representatives Nm, in Agent attention 2Nm, as each side attends to
+the other; among representatives that are contracted m^2; between tokens and the p directions or
+axes of a subspace Np. Table 4 adds up heads and layers for 197 tokens: ours give its figures for
+MSSA and TSSA, but not for CBSA (0.60 million for T, published 0.53) and Agent attention (0.91,
+published 0.52), whose count the paper does not explain.
+"""
+import argparse
+import itertools
+import json
+import math
+import sys
+from pathlib import Path
+
+import matplotlib
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+
+from cbsa_mm.backbones.attention import build_attention
+from cbsa_mm.backbones.cbt import ARCHS
+from cbsa_mm.checkpoints import write_whole
+from cbsa_mm.engine import report_user_errors
+from cbsa_mm.interpret import count_flops, count_similarities, trace
+
+ATTENTIONS = {
+    'MHSA': dict(type='MHSA'),
+    'MSSA (CRATE)': dict(type='MSSA'),
+    'CBSA, three projections': dict(type='AdaptedMHSA', contraction=True),
+    'CBSA': dict(type='CBSA'),
+    'Agent attention': dict(type='AgentAttention'),
+    'linear, three projections': dict(type='LinearAttention'),
+    'linear, eq. 12': dict(type='CBSA', representatives='principal', contraction='inverse'),
+    'TSSA (ToST)': dict(type='TSSA'),
+}
+COLOURS = ('#D55E00', '#E69F00', '#009E73', '#0072B2', '#56B4E9', '#CC79A7', 'black', 'gray')
+STYLES = ('o-', 's--', '^-', 'v--', 'D-', '*--', 'P-', 'X--')  # as some curves coincide
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--archs', nargs='+', choices=ARCHS, default=['tiny', 'small', 'base'],
+                        metavar='ARCH', help='width and heads: tiny, small, base, large; the first '
+                        'three by default')
+    parser.add_argument('--tokens', nargs='+', type=int, metavar='N',
+                        default=[196, 576, 1024, 1600, 4096],
+                        help='numbers of tokens, of 224 to 1024 pixels in patches of 16 by '
+                        'default; their grid is as near to a square as they allow')
+    parser.add_argument('--out', type=Path, default=Path('attention_cost.png'),
+                        help='picture to write; %(default)s by default')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the numbers here')
+    args = parser.parse_args()
+    if min(args.tokens) < 1:
+        parser.error(f'--tokens must be at least 1, not {min(args.tokens)}')
+    return args
+
+
+def build(arch: str, attn_cfg: dict, num_tokens: int) -> tuple[nn.Module, Tensor, tuple[int, int]]:
+    """An attention, tokens (1, N, d) for it, and their grid; all without memory."""
+    height = max(i for i in range(1, math.isqrt(num_tokens) + 1) if num_tokens % i == 0)
+    d, num_heads = (ARCHS[arch][key] for key in ('embed_dims', 'num_heads'))
+    with torch.device('meta'):
+        attn, x = build_attention(attn_cfg, d, num_heads), torch.zeros(1, num_tokens, d)
+    return attn, x, (height, num_tokens // height)
+
+
+def count(archs: list[str], tokens: list[int]) -> dict[str, dict[str, list[int]]]:
+    """Counts by title of the panel and attention, for each number of tokens."""
+    counts = {f'FLOPs, {arch}': {
+        name: [count_flops(*build(arch, attn_cfg, n)) for n in tokens]
+        for name, attn_cfg in ATTENTIONS.items()} for arch in archs}
+    return counts | {'pairwise similarities in one head': {
+        name: [count_similarities(trace(*build(archs[0], attn_cfg, n))) for n in tokens]
+        for name, attn_cfg in ATTENTIONS.items()}}
+
+
+def draw(counts: dict, tokens: list[int]) -> Figure:
+    """A panel for each kind of counts, with a curve for each attention."""
+    matplotlib.use('agg')
+    figure = Figure((1 + 3 * len(counts), 3.6), layout='constrained')
+    for axes, (title, curves) in zip(figure.subplots(1, len(counts)), counts.items()):
+        for (name, values), colour, style in zip(
+                curves.items(), itertools.cycle(COLOURS), itertools.cycle(STYLES)):
+            axes.loglog(tokens, values, style, color=colour, markersize=4, label=name)
+        axes.set_title(title, fontsize=9)
+        axes.set_xticks(tokens, map(str, tokens), fontsize=8)
+        axes.minorticks_off()
+        axes.set_xlabel('tokens', fontsize=8)
+        axes.yaxis.set_major_formatter(EngFormatter())
+        axes.grid(alpha=0.3)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc='outside lower center',
+                  ncols=4, fontsize=8)
+    return figure
+
+
+def main() -> None:
+    args = parse_args()
+    counts = count(args.archs, args.tokens)
+    for title, rows in counts.items():
+        table = Table(f'{title}, by tokens', *map(str, args.tokens))
+        for name, values in rows.items():
+            table.add_row(name, *map(EngFormatter(places=2), values))
+        Console().print(table)
+    write_whole(args.out, lambda file: draw(counts, args.tokens).savefig(file, dpi=110))
+    print(f'The picture is {args.out}')
+    if args.json:
+        text = json.dumps(dict(command=' '.join(sys.argv), tokens=args.tokens, counts=counts),
+                          indent=1)
+        write_whole(args.json, lambda file: file.write_text(text))
+
+
+if __name__ == '__main__':
+    with report_user_errors():
+        main()
