@@ -80,7 +80,7 @@ def test_batches_lengths_and_sizes_agree(path):
     length = cfg.train_cfg.get('max_iters') or cfg.train_cfg.max_epochs
     assert {last.get('end'), last.get('T_max'), last.get('total')} & {length, length + 1}
     size = to_2tuple(cfg.model.backbone.img_size)
-    crops = [step.get('crop_size') or step.scale
+    crops = [step.get('crop_size') or step.get('scale') or step.size
              for step in parts(cfg.train_dataloader.dataset)[0][0].pipeline if 'Crop' in step.type]
     if 'decode_head' in cfg.model:
         crops += [cfg.model.data_preprocessor.size, cfg.model.test_cfg.get('crop_size', size)]

@@ -1,6 +1,7 @@
-"""The explorer, as a person uses it: in a browser."""
+"""The explorer, also as a person uses it: in a browser."""
 import shutil
 from contextlib import contextmanager
+from http.client import HTTPConnection
 
 import pytest
 import torch
@@ -14,8 +15,7 @@ from cbsa_mm.engine.model import build_model
 
 @pytest.fixture(scope='module')
 def browser():
-    reason = 'the browser test needs gradio, selenium, chromium and chromedriver'
-    pytest.importorskip('gradio', reason=reason)
+    reason = 'the browser test needs selenium, chromium and chromedriver'
     webdriver = pytest.importorskip('selenium.webdriver', reason=reason)
     chromium, driver = shutil.which('chromium'), shutil.which('chromedriver')
     if not (chromium and driver):
@@ -87,15 +87,33 @@ def use(page):
     assert page.errors() == []
 
 
-@pytest.mark.parametrize('name', [
-    'cbt-t_shapes', pytest.param('cbt-t_shapes-cls', marks=pytest.mark.slow)])
-def test_explorer(name, browser, tmp_path):
-    torch.manual_seed(0)
-    config = ROOT / f'configs/cbt/{name}.py'
-    torch.save(dict(state_dict=build_model(Config.fromfile(config)).state_dict()),
-               tmp_path / 'model.pth')
-    for i in range(2):
-        Image.fromarray(render(0, i, 128, 4)[0]).save(tmp_path / f'{i}.png')
-    with serving('explore', config, 'model.pth', '0.png', '1.png', log=tmp_path / 'log',
-                 cwd=tmp_path) as address:
+@pytest.fixture
+def serve(tmp_path):
+    """Serves the page for a model of random weights: a context, ``serve(name of its config)``."""
+    pytest.importorskip('gradio', reason='gradio is not installed')
+
+    def start(name):
+        torch.manual_seed(0)
+        config = ROOT / f'configs/cbt/{name}.py'
+        torch.save(dict(state_dict=build_model(Config.fromfile(config)).state_dict()),
+                   tmp_path / 'model.pth')
+        for i in range(2):
+            Image.fromarray(render(0, i, 128, 4)[0]).save(tmp_path / f'{i}.png')
+        return serving('explore', config, 'model.pth', '0.png', '1.png', log=tmp_path / 'log',
+                       cwd=tmp_path)
+
+    return start
+
+
+def test_page_is_served(serve):
+    with serve('cbt-t_shapes') as address:
+        connection = HTTPConnection(address.removeprefix('http://'))
+        connection.request('GET', '/')
+        assert 'Inside cbt-t_shapes' in connection.getresponse().read().decode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['cbt-t_shapes', 'cbt-t_shapes-cls'])
+def test_explorer(name, serve, browser):
+    with serve(name) as address:
         use(Page(browser, address))
