@@ -1,6 +1,7 @@
 # make demo    trains, tests and draws a small CBT on built-in data (a few minutes on two cores)
-# make test    runs the tests
-# make test-openmmlab    runs those that touch OpenMMLab on its original distributions, and
+# make test    runs the unit tests, and each tool once (five minutes)
+# make test-all    runs all tests but the soak
+# make test-openmmlab    runs what make test does on OpenMMLab's original distributions, and
 #                        compiles mmcv first
 # make soak    kills, restarts and resumes long trainings, and prints what that changed
 # make docs    builds the documentation, docs/_build/html/index.html
@@ -14,7 +15,9 @@ DEMO := work_dirs/demo
 DEMO_CONFIG := configs/cbt/cbt-t_shapes.py
 DEMO_CHECKPOINT := $(DEMO)/iter_700.pth
 
-.PHONY: demo test test-openmmlab soak docs lint
+PYTEST := python -m pytest -n 2 --dist worksteal --durations 20
+
+.PHONY: demo test test-all test-openmmlab soak docs lint
 .DELETE_ON_ERROR:
 
 demo: $(DEMO_CHECKPOINT)
@@ -30,7 +33,10 @@ $(DEMO_CHECKPOINT): .venv/installed $(shell find cbsa_mm configs -name '*.py')
 	python tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO)
 
 test: .venv/installed
-	python -m pytest
+	$(PYTEST)
+
+test-all: .venv/installed
+	$(PYTEST) -m 'not soak' --hypothesis-profile all
 
 # The original set goes with PyTorch 2.1, which goes with Python up to 3.11 and NumPy 1.
 OPENMMLAB := .venv-openmmlab
@@ -38,15 +44,21 @@ PINS := torch==2.1.2 torchvision==0.16.2 'numpy<2'
 
 test-openmmlab: export PATH := $(CURDIR)/$(OPENMMLAB)/bin:$(PATH)
 test-openmmlab: $(OPENMMLAB)/installed
-	python -m pytest -m 'not soak and (both or not e2e)'
+	$(PYTEST)
 
-# mmcv is compiled against the PyTorch that is installed, never taken from a cache; without debug
-# symbols in less than half the time.
+# mmcv is compiled against the PyTorch that is installed; without debug symbols in less than half
+# the time. Its wheel is kept by the versions that it is for, and taken from there the next time.
+MMCV = $(HOME)/.cache/cbsa_mm/mmcv-2.1.0-torch2.1.2-$(shell $(PYTHON) -c \
+	'import sys; print(sys.implementation.cache_tag)')
+
 $(OPENMMLAB)/installed: export PATH := $(CURDIR)/$(OPENMMLAB)/bin:$(PATH)
 $(OPENMMLAB)/installed: pyproject.toml
 	$(PYTHON) -m venv $(OPENMMLAB)
 	python -m pip install -q $(PINS) 'setuptools<70' wheel ninja psutil
-	CFLAGS=-g0 python -m pip install -q --no-build-isolation --no-cache-dir mmcv==2.1.0 $(PINS)
+	mkdir -p $(MMCV)
+	CFLAGS=-g0 python -m pip wheel -q --no-build-isolation --no-cache-dir --no-deps \
+		--find-links $(MMCV) -w $(MMCV) mmcv==2.1.0
+	python -m pip install -q --find-links $(MMCV) mmcv==2.1.0 $(PINS)
 	python -m pip install -q -e '.[openmmlab,detection,test]' $(PINS)
 	touch $@
 

@@ -1,22 +1,25 @@
 import os
-import runpy
-import sys
 from importlib.metadata import packages_distributions, version
-from pathlib import Path
 
 import numpy as np
 import pytest
+import tool_process
 import torch
 from hypothesis import settings
 from PIL import Image
+from tool_process import ROOT
 
 # The tests' examples are few and always the same; a soak's are many and always others:
 # pytest tests/fuzz --hypothesis-profile soak
-settings.register_profile('test', max_examples=50, derandomize=True, deadline=None)
+settings.register_profile('test', max_examples=10, derandomize=True, deadline=None)
+settings.register_profile('all', max_examples=50, derandomize=True, deadline=None)
 settings.register_profile('soak', max_examples=2000, deadline=None)
 settings.load_profile('test')
 
-ROOT = Path(__file__).parents[1]
+# Tests run side by side, one thread each, and so do the processes that they start.
+torch.set_num_threads(1)
+os.environ['OMP_NUM_THREADS'] = '1'
+
 SMALL = '''
 _base_ = {base!r}
 model = dict(
@@ -41,13 +44,7 @@ def pytest_report_header():
 def run_tool(monkeypatch, tmp_path):
     """Runs tools/NAME.py in this process, in an empty folder, as ``run_tool(NAME, *arguments)``."""
     monkeypatch.chdir(tmp_path)
-
-    def run(name, *arguments):
-        tool = ROOT / f'tools/{name}.py'
-        monkeypatch.setattr(sys, 'argv', [str(tool), *map(str, arguments)])
-        runpy.run_path(str(tool), run_name='__main__')
-
-    return run
+    return tool_process.call
 
 
 @pytest.fixture(scope='session')

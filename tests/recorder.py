@@ -6,13 +6,9 @@ import signal
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
-
-# With each checkpoint mmengine formats the config anew, which takes longer than these iterations.
-Config.pretty_text = property(lambda cfg: cfg.text)
 
 
 @HOOKS.register_module()

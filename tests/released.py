@@ -1,6 +1,7 @@
 """Numbers computed by the released code."""
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
 from torch import Tensor
 
@@ -18,6 +19,16 @@ def read(name: str) -> dict[str, Tensor]:
 def pick(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The tensors whose name starts with ``prefix``, without it."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def weights(name: str) -> dict[str, Tensor]:
+    """The weights in tests/data/NAME.safetensors, by their released names."""
+    return pick(read(name), 'weight.')
+
+
+def equal(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
+    """Whether two state dicts have the same names and values."""
+    return set(ours) == set(theirs) and all(torch.equal(ours[k], theirs[k]) for k in theirs)
 
 
 def rename(tensors: dict[str, Tensor], table: Table) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ class OneWeight(BaseModel):
 def small_runner(work_dir, inputs, hooks, checkpoint=None, optim_wrapper='OptimWrapper',
                  model=None):
     """A Runner that trains :class:`OneWeight` on numbers, which come from 0.png, 1.png, ..."""
-    data = [dict(inputs=torch.tensor(float(x)),
+    data = [dict(inputs=torch.as_tensor(x, dtype=torch.float32),
                  data_samples=BaseDataElement(metainfo=dict(img_path=f'{i}.png')))
             for i, x in enumerate(inputs)]
     return Runner(

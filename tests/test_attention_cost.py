@@ -3,8 +3,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.e2e
-
 
 def run(run_tool, arch, tokens):
     """FLOPs and similarities by attention, for each number of tokens."""

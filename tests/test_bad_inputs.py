@@ -12,7 +12,6 @@ from test_tools import SEGMENT, SHAPES, ade20k_options, imagenet_options
 CONFIGS = Path(__file__).parents[1] / 'configs/cbt'
 CLASSIFY = [*SHAPES, 'model.head.in_channels=16']
 numbers = count()
-pytestmark = [pytest.mark.e2e, pytest.mark.both]
 
 
 @pytest.fixture
@@ -58,9 +57,8 @@ def spoil(folder, pattern, size):
         file.write_bytes(file.read_bytes()[:size])
 
 
-@pytest.mark.parametrize('num_workers', [0, 1])
-def test_unreadable_files(num_workers, folders, fails):
-    workers = f'train_dataloader.num_workers={num_workers}'
+def test_unreadable_files(folders, fails):
+    workers = 'train_dataloader.num_workers=1'
     spoil(folders / 'imagenet/train', '*.JPEG', 700)
     fails(r'image .*/train/n0\d*/\d.JPEG is damaged or cut off .*: replace it, or leave it out. '
           'All such files: python -m cbsa_mm check_data CONFIG',
@@ -68,20 +66,6 @@ def test_unreadable_files(num_workers, folders, fails):
     spoil(folders / 'ade/annotations/training', '*.png', 0)
     fails(r'label map .*/annotations/training/\d.png is empty: replace it.* All such files: ',
           *ade20k_train(folders / 'ade', workers))
-
-
-@pytest.mark.parametrize('num_workers', [0, 1])
-def test_label_outside_the_classes(num_workers, folders, fails):
-    for file in (folders / 'ade/annotations/training').iterdir():
-        Image.fromarray(np.full((96, 128), 151, np.uint8)).save(file)
-    fails(r'label map .*/\d.png has values \[150\] outside the 150 classes: expected 0..149',
-          *ade20k_train(folders / 'ade', f'train_dataloader.num_workers={num_workers}'))
-
-
-def test_unreadable_file_in_validation(folders, fails):
-    spoil(folders / 'ade/images/validation', '*.jpg', 700)
-    fails(r'image .*/images/validation/\d.jpg is damaged or cut off',
-          *ade20k_train(folders / 'ade'))
 
 
 def test_empty_folders(folders, fails):
@@ -96,45 +80,17 @@ def test_empty_folders(folders, fails):
         folders / 'ade', f'train_dataloader.dataset.ann_file={folders}/none.txt'))
 
 
-def test_images_of_all_kinds_train(folders, run_tool):
-    [first, second] = (folders / 'ade/images/training').glob('*.jpg')
-    Image.open(first).convert('L').save(first)
-    Image.open(second).convert('RGBA').save(second, 'PNG')
-    for suffix, folder in (('jpg', 'images'), ('png', 'annotations')):
-        file = folders / f'ade/{folder}/training/0.{suffix}'
-        file.rename(file.with_stem('bäume 東京'))
-    run_tool(*ade20k_train(folders / 'ade'))
-    assert list((folders / 'work').glob('*/vis_data/scalars.json'))
-
-
 @pytest.mark.parametrize('config, options, message', [
     # The data's place, and what is in it.
     ('cbt-t_ade20k', [], 'there is no folder data/ade/ADEChallengeData2016/images/training'),
-    ('cbt-t_in1k', [], 'there is no folder data/imagenet/train'),
-    ('cbt-t_camvid', [], 'there is no folder data/camvid/images/train'),
     ('cbt-t_shapes', ['train_dataloader.dataset.task=depth'],
      "train_dataloader.dataset: task must be 'segmentation' or"),
     # Misspelt names.
     ('cbt-t_shapes', ['model.backbone.attn_cfg.type=CBSA', 'model.backbone.attn_cfg.grid_sise=4'],
      r'model.backbone.attn_cfg.grid_sise: CBSA has no such argument \(did you mean grid_size\?\). '
      'It takes contraction, .*eps, grid_size'),
-    ('cbt-t_shapes-cls', ['model.backbone.attn_cfg.type=MSSA', 'model.backbone.attn_cfg.conv=3'],
-     'model.backbone.attn_cfg.conv: MSSA has no such argument .*conv_size'),
-    ('cbt-t_shapes-cls', ['model.backbone.attn_cfg.type=CSBA'],
-     r'model.backbone.attn_cfg.type: mmpretrain knows no CSBA \(did you mean CBSA\?\)'),
-    ('cbt-t_shapes', ['model.backbone.grid_ofset=1'],
-     r'model.backbone.grid_ofset: CBT has no such argument \(did you mean grid_offset\?\)'),
-    ('cbt-t_shapes', ['model.decode_head.num_layer=1'],
-     r'model.decode_head.num_layer: CBTMaskTransformerHead has .*num_layers\?\).*ignore_index'),
     ('cbt-t_shapes', ['model.decode_head.type=CBTHead'],
      'model.decode_head.type: mmseg knows no CBTHead .*did you mean .*custom_imports'),
-    ('cbt-t_shapes', ['train_dataloader.dataset.pipeline.2.num_class=6'],
-     r'pipeline.2.num_class: CheckSegLabels has .*num_classes\?\)'),
-    ('cbt-t_shapes', ['train_dataloader.num_worker=0'],
-     r'train_dataloader.num_worker: DataLoader has .*num_workers\?\)'),
-    ('cbt-t_shapes', ['train_cfg.max_iter=3'],
-     r'train_cfg.max_iter: IterBasedTrainLoop has .*max_iters\?\)'),
-    ('cbt-t_shapes', ['custom_hooks.0.strict=True'], 'custom_hooks.0.strict: StrictLoadHook'),
     ('cbt-t_shapes', ['trian_cfg.max_iters=3'],
      r'--cfg-options trian_cfg.max_iters: the config has no trian_cfg \(did you mean train_cfg'),
     ('cbt-t_in1k', ['model.backbone.arch.num_heads=2'], '--cfg-options: arch=.*_delete_=True'),
@@ -160,11 +116,7 @@ def test_images_of_all_kinds_train(folders, run_tool):
     # Numbers of classes.
     ('cbt-t_shapes', ['model.decode_head.num_classes=4'],
      'ShapesDataset has 6 classes, but the model predicts 4: set model.decode_head.num_classes=6'),
-    ('cbt-t_shapes', ['model.decode_head.num_classes=7'],
-     'has 6 classes, but the model predicts 7'),
     ('cbt-t_shapes-cls', ['model.head.num_classes=4'], 'set model.head.num_classes=5'),
-    ('cbt-t_shapes-cls', ['val_dataloader.dataset.task=segmentation'],
-     'has 6 classes, but the model predicts 5'),
     ('cbt-t_shapes', ['train_dataloader.dataset.pipeline.2.num_classes=150'],
      'has 6 classes, but CheckSegLabels in its pipeline says num_classes=150: set it to 6'),
     ('cbt-t_shapes-cls', ['val_evaluator.topk=(1, 9)'], 'there is no top-9 accuracy of 5 classes'),
@@ -189,12 +141,6 @@ def test_number_of_folders_and_of_classes(imagenet, fails):
 def test_missing_list(ade20k, fails):
     fails('train_dataloader.dataset: Failed to load `ann_file` .*nowhere.txt',
           *ade20k_train(ade20k, 'train_dataloader.dataset.ann_file=nowhere.txt'))
-
-
-def test_image_size_need_be_no_multiple_of_the_patch(run_tool, tmp_path):
-    run_tool(*train('cbt-t_shapes', [*SEGMENT, 'model.backbone.img_size=100',
-                                     'train_dataloader.dataset.size=100']))
-    assert (tmp_path / 'work/iter_2.pth').exists()
 
 
 @pytest.mark.parametrize('text, message', [

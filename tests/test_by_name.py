@@ -69,8 +69,7 @@ def test_paths_of_configs():
         cbsa_mm.config_path('cbt/none.py')
 
 
-@pytest.mark.e2e
-@pytest.mark.both
+@pytest.mark.slow
 def test_mmseg_inferencer(run):
     assert 'PREDICTED (128, 128)' in run('''
 import cbsa_mm
@@ -80,8 +79,7 @@ print('PREDICTED', inferencer('image.png')['predictions'].shape)
 ''')
 
 
-@pytest.mark.e2e
-@pytest.mark.both
+@pytest.mark.slow
 def test_init_model(run):
     assert 'cbsa_mm.backbones.cbt.CBT' in run('''
 import cbsa_mm
@@ -92,9 +90,9 @@ inference_model(model, 'image.png')
 ''')
 
 
-@pytest.mark.e2e
-@pytest.mark.both
-@pytest.mark.parametrize('imports', ['import cbsa_mm, mmpretrain', 'import mmpretrain, cbsa_mm'])
+@pytest.mark.parametrize('imports', [
+    'import cbsa_mm, mmpretrain',
+    pytest.param('import mmpretrain, cbsa_mm', marks=pytest.mark.slow)])
 def test_mmpretrain(run, imports):
     output = run(imports + '''
 print(mmpretrain.list_models('cbt-?_in1k'), mmpretrain.list_models('*ade20k*'))
@@ -108,8 +106,7 @@ print('LABEL', inferencer('image.png')[0]['pred_label'] in range(5))
     assert 'LABEL True' in output
 
 
-@pytest.mark.e2e
-@pytest.mark.both
+@pytest.mark.slow
 def test_scope_passes_on(run):
     """What an inherited config is marked with finds what the scope around it finds."""
     assert 'mmpretrain.models.backbones.vision_transformer mmseg.models.backbones.vit' in run('''

@@ -17,7 +17,6 @@ OPTIONS = [
     'model.head.in_channels=16', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1',
     'train_dataloader.batch_size=4', 'val_evaluator.topk=(1,)'
 ]
-pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
@@ -92,6 +91,7 @@ def test_refuses_two_configs_of_one_name(run_tool, tmp_path):
     assert not Path('work_dirs').exists()
 
 
+@pytest.mark.slow
 def test_a_failing_run_names_its_log(compare):
     with pytest.raises(SystemExit, match='cifar10_cbsa.py failed: see .*output.log'):
         compare('optim_wrapper.optimizer.type=Lyon')

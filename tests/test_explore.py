@@ -1,27 +1,21 @@
-"""The explorer, as a person uses it: in a browser."""
+"""The explorer, also as a person uses it: in a browser."""
 import shutil
-import socket
-import subprocess
-import sys
-import time
-from pathlib import Path
+from contextlib import contextmanager
+from http.client import HTTPConnection
 
 import pytest
 import torch
 from mmengine.config import Config
 from PIL import Image
+from tool_process import ROOT, serving
 
-from cbsa_mm.datasets.shapes import render
+from cbsa_mm.datasets.shapes import SHAPES, render
 from cbsa_mm.inference import build_model
-
-ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope='module')
 def browser():
-    reason = 'the browser test needs gradio, selenium, chromium and chromedriver'
-    pytest.importorskip('gradio', reason=reason)
+    reason = 'the browser test needs selenium, chromium and chromedriver'
     webdriver = pytest.importorskip('selenium.webdriver', reason=reason)
     chromium, driver = shutil.which('chromium'), shutil.which('chromedriver')
     if not (chromium and driver):
@@ -35,39 +29,6 @@ def browser():
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     yield browser
     browser.quit()
-
-
-@pytest.fixture
-def serve(tmp_path):
-    """Serves the page for a model of random weights: ``serve(name of its config)`` to its address.
-    """
-    servers = []
-
-    def start(name):
-        torch.manual_seed(0)
-        config = ROOT / f'configs/cbt/{name}.py'
-        torch.save({'state_dict': build_model(Config.fromfile(config)).state_dict()},
-                   tmp_path / 'model.pth')
-        for i in range(2):
-            Image.fromarray(render(0, i, 128, 4)[0]).save(tmp_path / f'{i}.png')
-        with socket.socket() as free:
-            free.bind(('127.0.0.1', 0))
-            port = free.getsockname()[1]
-        servers.append(subprocess.Popen(
-            [sys.executable, ROOT / 'tools/explore.py', config, 'model.pth', '0.png', '1.png',
-             '--port', str(port)], cwd=tmp_path))
-        for _ in range(120):
-            with socket.socket() as client:
-                if client.connect_ex(('127.0.0.1', port)) == 0:
-                    return f'http://127.0.0.1:{port}'
-            assert servers[-1].poll() is None
-            time.sleep(0.5)
-        raise TimeoutError('the page is not served')
-
-    yield start
-    for server in servers:
-        server.terminate()
-        server.wait()
 
 
 class Page:
@@ -86,9 +47,13 @@ class Page:
     def picture(self, name):
         return self.find(f'#{name} img').get_attribute('src')
 
+    @contextmanager
     def changed(self, *names):
         """A context that ends when the pictures have changed."""
-        return _Changed(self, names)
+        before = {name: self.picture(name) for name in names}
+        yield
+        for name, picture in before.items():
+            self.wait.until(lambda _: self.picture(name) != picture, name)  # noqa: B023
 
     def click(self, name, x, y):
         from selenium.webdriver import ActionChains
@@ -101,27 +66,12 @@ class Page:
         return [entry for entry in self.browser.get_log('browser') if entry['level'] == 'SEVERE']
 
 
-class _Changed:
-
-    def __init__(self, page, names):
-        self.page, self.names = page, names
-
-    def __enter__(self):
-        self.before = [self.page.picture(name) for name in self.names]
-
-    def __exit__(self, error, *_):
-        if error is None:
-            for name, before in zip(self.names, self.before):
-                self.page.wait.until(lambda _, n=name, b=before: self.page.picture(n) != b, name)
-
-
-@pytest.mark.parametrize('name', ['cbt-t_shapes', 'cbt-t_shapes-cls'])
-def test_explorer(name, serve, browser):
-    page = Page(browser, serve(name))
+def use(page):
+    """Looks at all of the page and clicks everything."""
     everything = 'seen', 'row', 'coefficients', 'region'
     assert all(page.picture(picture) for picture in (*everything, 'regions'))
     classes = page.find('#predicted').text
-    assert any(word in classes for word in ('background', 'disc', 'square', 'star'))
+    assert any(word in classes for word in ('background', *SHAPES))
     with page.changed(*everything):
         page.click('seen', 0.2, -0.3)
     with page.changed('region'):
@@ -135,3 +85,35 @@ def test_explorer(name, serve, browser):
     with page.changed(*everything, 'regions'):
         page.find('#gallery .thumbnail-item', 1).click()
     assert page.errors() == []
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Serves the page for a model of random weights: a context, ``serve(name of its config)``."""
+    pytest.importorskip('gradio', reason='gradio is not installed')
+
+    def start(name):
+        torch.manual_seed(0)
+        config = ROOT / f'configs/cbt/{name}.py'
+        torch.save(dict(state_dict=build_model(Config.fromfile(config)).state_dict()),
+                   tmp_path / 'model.pth')
+        for i in range(2):
+            Image.fromarray(render(0, i, 128, 4)[0]).save(tmp_path / f'{i}.png')
+        return serving('explore', config, 'model.pth', '0.png', '1.png', log=tmp_path / 'log',
+                       cwd=tmp_path)
+
+    return start
+
+
+def test_page_is_served(serve):
+    with serve('cbt-t_shapes') as address:
+        connection = HTTPConnection(address.removeprefix('http://'))
+        connection.request('GET', '/')
+        assert 'Inside cbt-t_shapes' in connection.getresponse().read().decode()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['cbt-t_shapes', 'cbt-t_shapes-cls'])
+def test_explorer(name, serve, browser):
+    with serve(name) as address:
+        use(Page(browser, address))

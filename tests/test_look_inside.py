@@ -11,8 +11,6 @@ from PIL import Image
 from cbsa_mm.datasets.shapes import render
 from cbsa_mm.inference import build_model, preprocess, read_image
 
-pytestmark = pytest.mark.e2e
-
 
 @pytest.fixture
 def image(tmp_path):

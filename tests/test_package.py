@@ -14,7 +14,7 @@ from pages import ROOT, commands
 from PIL import Image
 
 CONFIGS = sorted(ROOT.glob('configs/**/*.py'))
-pytestmark = [pytest.mark.e2e, pytest.mark.both]
+pytestmark = pytest.mark.slow
 # Two iterations instead of 900.
 SHORT = ['train_cfg.max_iters=2', 'train_cfg.val_interval=2',
          'default_hooks.checkpoint.interval=2', 'train_dataloader.batch_size=2']

@@ -113,6 +113,7 @@ def test_label_map_of_an_ade20k_image(cfg, model):
     agree_on_labels('single', sample, golden['labels.single_scale'], clear)
 
 
+@pytest.mark.slow
 @pytest.mark.released
 @torch.no_grad()
 def test_multi_scale_label_map_of_an_ade20k_image(cfg, model):
@@ -131,8 +132,7 @@ def test_multi_scale_label_map_of_an_ade20k_image(cfg, model):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('num_classes', [2, 19, 150])
-@pytest.mark.parametrize('size', [(320, 512), (224, 192), (500, 333)])
+@pytest.mark.parametrize('size, num_classes', [((320, 512), 2), ((500, 333), 19)])
 def test_any_image_size_and_class_count(size, num_classes, cfg):
     cfg.model.decode_head.num_classes = num_classes
     model = MODELS.build(cfg.model).eval()
@@ -140,16 +140,3 @@ def test_any_image_size_and_class_count(size, num_classes, cfg):
     assert sample.pred_sem_seg.data.shape == (1, *size)
     assert sample.seg_logits.data.shape == (num_classes, *size)
     assert sample.seg_logits.data.isfinite().all()
-
-
-@torch.no_grad()
-def test_cbt_as_dense_backbone_under_another_head(cfg):
-    cfg.model.backbone = dict(
-        type='CBT', arch=dict(embed_dims=32, num_layers=2, num_heads=2), out_indices=(0, 1),
-        out_type='featmap')
-    cfg.model.decode_head = dict(
-        type='FCNHead', in_channels=[32, 32], in_index=[0, 1], input_transform='resize_concat',
-        channels=16, num_classes=5)
-    model = MODELS.build(cfg.model).eval()
-    [sample] = model.test_step(dict(inputs=[torch.zeros(3, 270, 300, dtype=torch.uint8)]))
-    assert sample.seg_logits.data.shape == (5, 270, 300)

@@ -2,8 +2,6 @@
 import csv
 import json
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +9,13 @@ import pytest
 import torch
 from mmengine.registry import DATASETS
 from PIL import Image
+from tool_process import ROOT, call
 
 from cbsa_mm.datasets import ShapesDataset
 from cbsa_mm.datasets.shapes import render
 
-ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / 'configs/cbt'
-pytestmark = [pytest.mark.e2e, pytest.mark.both]
+TOOLS = sorted(path.stem for path in ROOT.glob('tools/*.py'))
 
 SHAPES = [
     'model.backbone.arch.embed_dims=16', 'model.backbone.arch.num_layers=2',
@@ -27,7 +25,7 @@ SHAPES = [
 ]
 SEGMENT = SHAPES + [
     'model.decode_head.in_channels=16', 'train_cfg.max_iters=2', 'train_cfg.val_interval=2',
-    'default_hooks.checkpoint.interval=2'
+    'default_hooks.checkpoint.interval=2', 'train_dataloader.dataset.num_images=50'
 ]
 CLASSIFY = SHAPES + [
     'model.head.in_channels=16', 'train_cfg.max_epochs=1', 'train_dataloader.dataset.num_images=16'
@@ -41,9 +39,10 @@ def scalars(work_dir):
 
 
 def metrics(work_dir):
-    """The metrics that tools/test.py wrote."""
+    """The metrics that tools/test.py wrote, apart from its times."""
     [file] = Path(work_dir).glob('*/[0-9]*.json')
-    return json.loads(file.read_text())
+    return {name: value for name, value in json.loads(file.read_text()).items()
+            if 'time' not in name}
 
 
 def checkpoints(work_dir):
@@ -54,8 +53,7 @@ def checkpoints(work_dir):
 def segmenter(tmp_path_factory):
     """A work dir of two iterations of cbt-t_shapes."""
     work_dir = tmp_path_factory.mktemp('segmenter')
-    subprocess.run([sys.executable, ROOT / 'tools/train.py', CONFIGS / 'cbt-t_shapes.py',
-                    '--work-dir', work_dir, '--cfg-options', *SEGMENT], check=True, cwd=work_dir)
+    call('train', CONFIGS / 'cbt-t_shapes.py', '--work-dir', work_dir, '--cfg-options', *SEGMENT)
     return work_dir
 
 
@@ -63,8 +61,8 @@ def segmenter(tmp_path_factory):
 def classifier(tmp_path_factory):
     """A work dir of one epoch of cbt-t_shapes-cls."""
     work_dir = tmp_path_factory.mktemp('classifier')
-    subprocess.run([sys.executable, ROOT / 'tools/train.py', CONFIGS / 'cbt-t_shapes-cls.py',
-                    '--work-dir', work_dir, '--cfg-options', *CLASSIFY], check=True, cwd=work_dir)
+    call('train', CONFIGS / 'cbt-t_shapes-cls.py', '--work-dir', work_dir, '--cfg-options',
+         *CLASSIFY)
     return work_dir
 
 
@@ -102,7 +100,7 @@ def test_segmentation_with_test_time_augmentation(segmenter, run_tool):
     run_tool('test', CONFIGS / 'cbt-t_shapes.py', segmenter / 'iter_2.pth', '--tta', '--work-dir',
              'test', '--cfg-options', *SHAPES, 'model.decode_head.in_channels=16',
              'test_dataloader.batch_size=1')
-    assert metrics('test')['mIoU'] > 0
+    assert 0 < metrics('test')['mIoU'] < 25
 
 
 def test_classification_train_test_predict_show(classifier, run_tool, images, tmp_path):
@@ -185,6 +183,7 @@ def test_reparameterize_refuses(segmenter, run_tool, tmp_path):
     assert not (tmp_path / 'out.pth').exists()
 
 
+@pytest.mark.slow
 def test_get_flops_reproduces_the_published(run_tool):
     run_tool('get_flops', '--json', 'flops.json')
     classifiers, decoders = json.loads(Path('flops.json').read_text()).values()
@@ -210,12 +209,6 @@ def test_get_flops_of_a_config(run_tool, capsys):
     with pytest.raises(SystemExit):
         run_tool('get_flops', CONFIGS / 'cbt-t_shapes.py', '--shape', 64, 96, 128)
     assert '--shape takes height and width' in capsys.readouterr().err
-
-
-def test_auto_scale_lr(run_tool, imagenet):
-    run_tool('train', CONFIGS / 'cbt-t_in1k.py', '--auto-scale-lr', '--work-dir', 'work',
-             '--cfg-options', *imagenet_options(imagenet), 'default_hooks.logger.interval=1')
-    assert scalars('work')[0]['lr'] == pytest.approx(2e-4 / 20 * 3 / 256)
 
 
 def ade20k_options(root):
@@ -247,23 +240,22 @@ def imagenet_options(root):
     ]
 
 
-@pytest.mark.parametrize('size', 'tsbl')
-def test_ade20k_config_trains_and_validates(size, run_tool, ade20k):
-    run_tool('train', CONFIGS / f'cbt-{size}_ade20k.py', '--work-dir', 'work', '--cfg-options',
+def test_ade20k_config_trains_and_validates(run_tool, ade20k):
+    run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--work-dir', 'work', '--cfg-options',
              *ade20k_options(ade20k), 'default_hooks.logger.interval=1')
     *losses, validation = scalars('work')
     assert [s['iter'] for s in losses] == [1, 2]
     assert all(0 < s['loss'] < 20 for s in losses)
-    assert 0 <= validation['mIoU'] < 20
+    assert validation['mIoU'] < 20
 
 
-@pytest.mark.parametrize('size', 'tsbl')
-def test_imagenet_config_trains_and_validates(size, run_tool, imagenet):
-    run_tool('train', CONFIGS / f'cbt-{size}_in1k.py', '--work-dir', 'work', '--cfg-options',
-             *imagenet_options(imagenet), 'default_hooks.logger.interval=1')
+def test_imagenet_config_trains_and_validates(run_tool, imagenet):
+    run_tool('train', CONFIGS / 'cbt-t_in1k.py', '--auto-scale-lr', '--work-dir', 'work',
+             '--cfg-options', *imagenet_options(imagenet), 'default_hooks.logger.interval=1')
     *losses, validation = scalars('work')
     assert [s['iter'] for s in losses] == [1, 2]
     assert all(0 < s['loss'] < 20 for s in losses)
+    assert losses[0]['lr'] == pytest.approx(2e-4 / 20 * 3 / 256)
     assert 'accuracy/top1' in validation
 
 
@@ -287,24 +279,6 @@ def test_pretrained_weights_must_fit_the_backbone(run_tool, ade20k, tmp_path):
         run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--cfg-options', *options,
                  'model.backbone.init_cfg.checkpoint=vit.pth')
     assert checkpoints(tmp_path) == ['vit.pth']
-
-
-def test_pretrained_weights_of_another_grid_are_fitted(run_tool, ade20k, tmp_path):
-    from mmseg.models.backbones import VisionTransformer
-    torch.save(VisionTransformer(img_size=(96, 96), patch_bias=True, embed_dims=192, num_heads=3,
-                                 num_layers=12, final_norm=True).state_dict(), tmp_path / 'vit.pth')
-    options = ade20k_options(ade20k)
-    options.remove('model.backbone.init_cfg=None')
-    run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--work-dir', 'work', '--cfg-options', *options,
-             'model.backbone.init_cfg.checkpoint=vit.pth')
-    assert 'mIoU' in scalars('work')[-1]
-
-
-def test_testing_needs_no_pretrained_weights(segmenter, run_tool, tmp_path):
-    run_tool('test', CONFIGS / 'cbt-t_shapes.py', segmenter / 'iter_2.pth', '--work-dir', 'work',
-             '--cfg-options', *SEGMENT, 'model.backbone.init_cfg.type=Pretrained',
-             'model.backbone.init_cfg.checkpoint=nowhere.pth')
-    assert 'mIoU' in metrics('work')
 
 
 def test_weights_alone_are_not_resumed(segmenter, run_tool, tmp_path):
@@ -355,9 +329,9 @@ def test_predicting_nothing(segmenter, run_tool, tmp_path):
         run_tool('predict', tmp_path, CONFIGS / 'cbt-t_shapes.py', segmenter / 'iter_2.pth')
 
 
-@pytest.mark.parametrize('tool', ['train', 'test', 'predict', 'show_results'])
+@pytest.mark.parametrize('tool', TOOLS)
 def test_help(tool, run_tool, capsys):
     with pytest.raises(SystemExit) as end:
         run_tool(tool, '--help')
     assert end.value.code == 0
-    assert 'config file' in capsys.readouterr().out
+    assert f'usage: {tool}.py' in capsys.readouterr().out

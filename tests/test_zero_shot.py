@@ -14,7 +14,6 @@ from cbsa_mm.interpret import split_labels
 
 CAMVID = Path(__file__).parents[1] / 'configs/cbt/cbt-t_camvid.py'
 PARTS = ('foreground', 'background', 'boundary')
-pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
@@ -133,18 +132,10 @@ def test_voc_that_is_not_there(voc, make, run_tool):
 
 @pytest.mark.parametrize('file, content, message', [
     ('JPEGImages/2.jpg', b'text', 'is no image file'),
-    ('SegmentationClass/2.png', None, ''),
-    ('SegmentationClass/2.png', np.zeros((32, 64, 3), np.uint8),
-     r'has shape \(32, 64, 3\): it must hold one class a pixel'),
-    ('SegmentationClass/2.png', np.full((32, 64), 21, np.uint8), r'has values \[21\] outside'),
+    ('SegmentationClass/2.png', b'', 'is empty'),
 ])
 def test_refuses_files_of_voc(file, content, message, voc, make, run_tool):
-    if isinstance(content, np.ndarray):
-        Image.fromarray(content).save(voc / file)
-    elif content:
-        (voc / file).write_bytes(content)
-    else:
-        (voc / file).unlink()
+    (voc / file).write_bytes(content)
     config, _ = make('cbt-t_shapes')
     with pytest.raises(SystemExit, match=f'{file} *{message}'):
         run_tool('zero_shot_seg', config, 'none', '--voc', voc)
@@ -182,9 +173,3 @@ model = dict(backbone=dict(attn_cfg=dict(representatives='fixed', contraction='i
 ''')
     with pytest.raises(SystemExit, match='no token-by-token matrix.* CBSA by pooled .* have one'):
         run_tool('zero_shot_seg', 'fixed.py', 'none')
-
-
-def test_needs_a_class_token(make, run_tool, monkeypatch):
-    monkeypatch.setattr('cbsa_mm.backbones.CBT.num_extra_tokens', 0)
-    with pytest.raises(SystemExit, match='the backbone has no class token whose attention can be'):
-        run_tool('zero_shot_seg', make('cbt-t_shapes')[0], 'none')

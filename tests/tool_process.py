@@ -1,12 +1,15 @@
-"""The command-line tools in processes of their own, which start fast and may be killed."""
+"""The command-line tools, in this process or in their own, which start fast and may be killed."""
 import json
 import multiprocessing
 import os
 import random
 import runpy
+import socket
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).parents[1]
 SEGMENTER = ROOT / 'tests/runs/segmenter.py'
@@ -16,27 +19,66 @@ _context = multiprocessing.get_context('forkserver')
 _context.set_forkserver_preload(['cbsa_mm', 'mmseg.apis', 'mmpretrain.apis'])
 
 
-def start(tool, *arguments, log):
-    """Starts tools/TOOL.py; its output goes to the file ``log``."""
-    process = _context.Process(target=_run, args=(tool, [*map(str, arguments)], str(log)))
+def call(tool, *arguments):
+    """Runs tools/TOOL.py in this process."""
+    path = str(ROOT / f'tools/{tool}.py')
+    with mock.patch.object(sys, 'argv', [path, *map(str, arguments)]), \
+            mock.patch('yapf.yapflib.yapf_api.FormatCode', _leave_as_it_is):
+        runpy.run_path(path, run_name='__main__')
+
+
+def _leave_as_it_is(text, **style):
+    """Instead of formatting a config for the log, which takes longer than many of the runs."""
+    return text, False
+
+
+def start(tool, *arguments, log, cwd='.'):
+    """Starts tools/TOOL.py in the folder ``cwd``; its output goes to the file ``log``."""
+    process = _context.Process(
+        target=_run, args=(tool, [*map(str, arguments)], str(log), str(cwd)))
     process.start()
     return process
 
 
-def run(tool, *arguments, log):
+def run(tool, *arguments, log, cwd='.'):
     """Runs tools/TOOL.py to its end, and gives its output."""
-    process = start(tool, *arguments, log=log)
+    process = start(tool, *arguments, log=log, cwd=cwd)
     process.join()
     assert process.exitcode == 0, Path(log).read_text()[-3000:]
     return Path(log).read_text()
 
 
-def _run(tool, arguments, log):
+def free_port():
+    """A port that nobody listens at."""
+    with socket.socket() as listener:
+        listener.bind(('127.0.0.1', 0))
+        return listener.getsockname()[1]
+
+
+@contextmanager
+def serving(tool, *arguments, log, cwd='.'):
+    """Runs a tool that serves a page, and gives its address."""
+    port = free_port()
+    process = start(tool, *arguments, '--port', port, log=log, cwd=cwd)
+    try:
+        _wait(process, lambda: _is_listening(port))
+        yield f'http://127.0.0.1:{port}'
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _is_listening(port):
+    with socket.socket() as client:
+        return client.connect_ex(('127.0.0.1', port)) == 0
+
+
+def _run(tool, arguments, log, cwd):
     with open(log, 'a') as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    sys.argv = [str(ROOT / f'tools/{tool}.py'), *arguments]
-    runpy.run_path(sys.argv[0], run_name='__main__')
+    os.chdir(cwd)
+    call(tool, *arguments)
 
 
 def records(work_dir, rank=0):
@@ -88,5 +130,5 @@ def train_with_kills(work_dir, kills, seed, *options, interval):
 
 def _wait(process, condition):
     while not condition():
-        assert process.is_alive(), 'the training ended before it was to be killed'
+        assert process.is_alive(), 'the process ended too early'
         time.sleep(0.0005)

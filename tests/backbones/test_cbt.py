@@ -2,7 +2,6 @@ import pytest
 import released
 import torch
 import torch.nn.functional as F
-from mmengine.registry import MODELS
 
 from cbsa_mm.backbones import CBT
 from cbsa_mm.checkpoints import (
@@ -54,33 +53,8 @@ def test_parity_with_the_released_classifiers(name, table, kwargs):
 def test_parameters_of_the_released_classifiers(arch, millions):
     with torch.device('meta'):
         model = CBT(arch)
-    d, depth = model.embed_dims, model.num_layers
-    count = sum(p.numel() for p in model.parameters()) + 1000 * (d + 1)
-    stem = 9 * (3 * d // 8 + d // 8 * d // 4 + d // 4 * d // 2 + d // 2 * d) + 2 * (d * 15 // 8)
-    block = 2 * d + d * d + 2 * d // 64 + d * d + d + 2 * d + d * d
-    assert count == stem + 198 * d + depth * block + 2 * d + 1000 * (d + 1)
+    count = sum(p.numel() for p in model.parameters()) + 1000 * (model.embed_dims + 1)
     assert round(count / 1e6, 2) == millions
-
-
-@pytest.mark.parametrize('size, grid', [
-    ((320, 512), (20, 32)), ((224, 192), (14, 12)), ((500, 333), (32, 21))])
-def test_any_image_size(size, grid):
-    model = CBT(SMALL, out_indices=(0, -1), out_type='featmap').eval()
-    image = torch.randn(1, 3, *size)
-    outs = model(image)
-    assert [out.shape for out in outs] == [(1, 16, *grid)] * 2
-    model.out_type = 'cls_token'
-    assert model(image)[-1].shape == (1, 16)
-    model.out_type = 'raw'
-    raw = model(image)[-1]
-    assert raw.shape == (1, 1 + grid[0] * grid[1], 16)
-    assert torch.equal(raw[:, 1:].transpose(1, 2).unflatten(2, grid), outs[-1])
-
-
-def test_patch_size_8_and_other_channels():
-    model = CBT(SMALL, img_size=(32, 48), patch_size=8, in_channels=5, out_type='featmap')
-    assert model.pos_embed.shape == (1, 1 + 4 * 6, 16)
-    assert model(torch.randn(2, 5, 32, 48))[0].shape == (2, 16, 4, 6)
 
 
 def test_grid_offset_tells_released_from_corrected_grid():
@@ -182,8 +156,3 @@ def test_refuses_bad_arguments(kwargs, message):
 def test_refuses_images_with_other_channels():
     with pytest.raises(ValueError, match=r'in_channels=3 takes images of shape \(B, 3, H, W\)'):
         CBT(SMALL)(torch.randn(1, 4, 64, 64))
-
-
-def test_is_in_the_root_registry():
-    model = MODELS.build(dict(type='CBT', arch=SMALL))
-    assert type(model) is CBT

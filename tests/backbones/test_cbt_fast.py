@@ -97,7 +97,8 @@ def test_gradients_in_mixed_precision(image):
                for p in model.parameters())
 
 
-@pytest.mark.parametrize('attn_cfg', ATTENTIONS)
+@pytest.mark.parametrize('attn_cfg', [
+    ATTENTIONS[0], *(pytest.param(cfg, marks=pytest.mark.slow) for cfg in ATTENTIONS[1:])])
 def test_compiles_without_graph_breaks(image, attn_cfg):
     torch.compiler.reset()
     model = make(grid_offset=1, attn_cfg=attn_cfg)

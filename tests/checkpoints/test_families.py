@@ -10,45 +10,25 @@ STEM = {'to_patch_embedding.proj.0.0.weight': torch.ones(1)}
 LAYER = 'transformer.layers.0.0.fn'
 
 
-def equal(ours, theirs):
-    return set(ours) == set(theirs) and all(torch.equal(ours[k], theirs[k]) for k in theirs)
-
-
-def golden(name):
-    return released.pick(released.read(name), 'weight.')
-
-
 def depict_segmenter(kind):
     """The released decoder's numbers with an encoder that fits."""
-    decoder = golden(f'depict_{kind}_decoder')
+    decoder = released.weights(f'depict_{kind}_decoder')
     return {f'decoder.{name}': tensor for name, tensor in decoder.items()} | {
         f'encoder.{name}': tensor for name, tensor in models.make_vit(32, 1, 17).items()}
 
 
-@pytest.mark.parametrize('prefix', ['', 'module.'])
 @pytest.mark.parametrize('weights, library', [
-    (golden('cbt_classifier'), None),
-    (golden('crate_style_classifier'), None),
-    (golden('tost_style_classifier'), None),
-    (golden('crate_original_classifier'), None),
-    (golden('cbt_segmenter'), None),
     (depict_segmenter('sa'), None),
     (depict_segmenter('ca'), None),
-    (models.make_classifier(48, 2, 3, classes=7, side=64, p=5), None),
-    (models.make_classifier(32, 1, 4, side=32), 'mmpretrain'),
-    (models.make_segmenter(16, 3, 2, side=64, classes=9), 'mmseg'),
-    (models.make_segmenter(16, 1, 1, side=32, classes=2, distilled=True), None),
-    (models.make_vit(16, 2, 17), 'mmseg'),
-    (models.make_vit(16, 2, 17), 'mmpretrain'),
+    (models.make_classifier(48, 2, 3, classes=7, side=64, p=5), 'mmpretrain'),
+    (models.make_segmenter(16, 1, 1, side=32, classes=2, distilled=True), 'mmseg'),
     (models.make_vit(16, 2, 18, distilled=True), 'mmpretrain'),
 ])
-def test_round_trip_is_exact(weights, library, prefix):
-    weights = {prefix + name: tensor for name, tensor in weights.items()}
+def test_round_trip_is_exact(weights, library):
     converted = convert(weights, library)
-    assert not any(name.startswith('module.') for name in converted.state_dict)
     family, back = restore(converted.state_dict, converted.released)
     assert family is converted.family
-    assert equal(back, weights)
+    assert released.equal(back, weights)
 
 
 @pytest.mark.parametrize('library', ['mmseg', 'mmpretrain'])
@@ -60,10 +40,10 @@ def test_jax_layout(prefix, library):
     assert converted.sizes['num_heads'] == 3
     # The same weights by timm's names become the same tensors.
     timm = convert(models.make_vit(24, 2, 10), library)
-    assert equal(converted.state_dict, timm.state_dict)
+    assert released.equal(converted.state_dict, timm.state_dict)
     family, back = restore(converted.state_dict, converted.released)
     assert family.is_jax
-    assert equal(back, arrays)
+    assert released.equal(back, arrays)
 
 
 def test_sizes_of_a_classifier():
@@ -97,7 +77,7 @@ def test_sizes_of_a_depict_segmenter(kind):
 
 
 def test_patches_of_crate():
-    facts = describe(convert(golden('crate_original_classifier')), num_heads=3)
+    facts = describe(convert(released.weights('crate_original_classifier')), num_heads=3)
     assert facts | dict(patch_size=16, img_size=(64, 64), stem='linear',
                         attn_cfg=dict(type='MSSA'), head_dims=16) == facts
 
@@ -137,17 +117,8 @@ def drop(weights):
     del weights['mlp_head.1.bias']
 
 
-def drop_a_layer(weights):
-    for name in [name for name in weights if name.startswith('transformer.layers.0.')]:
-        del weights[name]
-
-
 def add(weights):
     weights['transformer.layers.0.0.fn.gate'] = torch.ones(1)
-
-
-def number_twice(weights):
-    weights['transformer.layers.00.0.fn.step_x'] = weights['transformer.layers.0.0.fn.step_x']
 
 
 def round_off(weights):
@@ -158,33 +129,16 @@ def reshape(weights):
     weights['transformer.layers.1.1.fn.weight'] = torch.ones(16, 8)
 
 
-def flatten(weights):
-    weights['transformer.layers.0.0.fn.step_x'] = torch.ones(2)
-
-
-def widen(weights):
-    weights['to_patch_embedding.proj.2.0.weight'] = torch.ones(5, 2, 3, 3)
-
-
 def spoil(weights):
     weights['cls_token'][0, 0, 3] = float('nan')
 
 
-def overflow(weights):
-    weights['cls_token'][0, 0, 3] = float('inf')
-
-
 @pytest.mark.parametrize('change, message', [
     (drop, '1 tensor missing: mlp_head.1.bias'),
-    (drop_a_layer, r'10 tensors missing: transformer.layers.0.0.norm.weight, .*, \.\.\.'),
     (add, '1 tensor unknown: transformer.layers.0.0.fn.gate'),
-    (number_twice, '1 tensor unknown: transformer.layers.00.0.fn.step_x'),
     (round_off, r'1 tensor not of floating point: cls_token \(torch.int64\)'),
     (reshape, r'layers.1.1.fn.weight is \(16, 8\) where the other tensors need \(16, 16\)'),
-    (flatten, r'step_x is \(2,\) where the other tensors need \(2, 1, 1\)'),
-    (widen, r'proj.2.0.weight is \(5, 2, 3, 3\) where the other tensors need \(4, 2, 3, 3\)'),
     (spoil, r'1 tensor not finite \(NaN or infinite\): cls_token'),
-    (overflow, r'1 tensor not finite \(NaN or infinite\): cls_token'),
 ])
 def test_refuses_weights_that_do_not_fit_together(change, message):
     weights = models.make_classifier(16, 2, 2, side=32)

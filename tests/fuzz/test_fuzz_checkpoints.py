@@ -187,6 +187,7 @@ def test_what_is_loaded_is_whole(path, index, plan, key):
     content = attempt(load_checkpoint, path)
     if content:
         attempt(load_strictly, backbone, content)
+        assert all(tensor.isfinite().all() for tensor in backbone.state_dict().values())
         backbone.load_state_dict(own)
 
 
@@ -234,4 +235,5 @@ def test_what_is_read_is_data(path, content, mmap):
     checkpoint = attempt(read_checkpoint, path, mmap=mmap)
     weights = checkpoint and attempt(find_state_dict, checkpoint)
     if weights:
+        assert all(isinstance(tensor, torch.Tensor) for tensor in weights.values())
         attempt(convert, weights)

@@ -80,11 +80,14 @@ def assert_same_logits(run, cfg, sizes):
 
 
 @pytest.mark.parametrize('fmt', FORMATS)
-@pytest.mark.parametrize('base', SMALL)
+@pytest.mark.parametrize('base', [
+    'cbt-t_shapes-cls', pytest.param('cbt-t_shapes', marks=pytest.mark.slow),
+    pytest.param('cbt-t_ade20k', marks=pytest.mark.slow)])
 def test_logits_at_several_sizes(base, fmt, exported):
     assert_same_logits(read(exported(base, fmt), fmt), make_config(base), SIZES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('fmt', FORMATS)
 def test_fixed_size(fmt, tmp_path):
     path, cfg = tmp_path / f'model{export.SUFFIXES[fmt]}', make_config()
@@ -110,6 +113,7 @@ def read_metadata(path, fmt):
     return files['metadata.json']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('fmt', FORMATS)
 def test_metadata(fmt, exported):
     metadata = json.loads(read_metadata(exported('cbt-t_shapes-cls', fmt), fmt))
@@ -150,6 +154,7 @@ def predict(base, image):
     return ImageToLogits(model)(read_image(cfg, model, image)[0])[0]
 
 
+@pytest.mark.slow
 def test_example_segments(exported, image, tmp_path):
     run_example(exported('cbt-t_shapes', 'onnx'), image, tmp_path / 'labels.png')
     with Image.open(tmp_path / 'labels.png') as labels:
@@ -173,7 +178,6 @@ def test_example_classifies(exported, image, tmp_path):
     assert float(score) == pytest.approx(scores[best].item(), abs=1e-4)
 
 
-@pytest.mark.e2e
 def test_tool(run_tool, capsys):
     options = ['model.backbone.arch.embed_dims=16', 'model.backbone.arch.num_heads=2',
                'model.head.in_channels=16']
@@ -190,6 +194,7 @@ def refuse(tmp_path, match, fmt='onnx', cfg=None, name=None, **kwargs):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_refuses_operators_that_onnx_has_not(tmp_path):
     attn_cfg = dict(type='CBSA', contraction='inverse')
     refuse(tmp_path, "can't be exported as onnx: .*cholesky.* Try another --format",

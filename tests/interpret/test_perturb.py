@@ -1,5 +1,6 @@
 import pytest
 import torch
+from released import relative_error
 from torch import Generator, nn
 
 from cbsa_mm.backbones import CBT
@@ -32,10 +33,6 @@ def x():
         2, 32, width, dtype=torch.float64, generator=Generator().manual_seed(1))
 
 
-def relative(a, b):
-    return ((a - b).norm() / b.norm()).item()
-
-
 @pytest.mark.parametrize('sizes', SIZES)
 @pytest.mark.parametrize('std', [0.1, 1.])
 @pytest.mark.parametrize('kwargs', TIED)
@@ -58,7 +55,7 @@ def test_rotation_of_the_whole_basis_changes_tied_attention(x, kwargs):
     attn, x = draw(CBSA, 24, 3, output='tied', **kwargs), x(24)
     expected = attn(x, GRID)
     with perturbed([attn], rotate_whole_basis, std=1, seed=2):
-        assert relative(attn(x, GRID), expected) > 1e-3
+        assert relative_error(attn(x, GRID), expected) > 1e-3
 
 
 def test_a_single_head_is_the_whole_basis(x):
@@ -77,7 +74,7 @@ def test_a_free_output_has_to_turn_along(x, make, kwargs):
         nn.init.normal_(parameter)
     expected = attn(x, GRID)
     with perturbed([attn], rotate_within_heads, std=1, seed=2):
-        assert relative(attn(x, GRID), expected) > 0.1
+        assert relative_error(attn(x, GRID), expected) > 0.1
         generator = Generator().manual_seed(2)
         rotation = torch.block_diag(*(random_rotation(8, 1, generator) for _ in range(3)))
         attn.out_proj.weight.data = attn.out_proj.weight @ rotation.mT

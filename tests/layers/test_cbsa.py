@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from cbsa_mm.interpret import count_flops
-from cbsa_mm.layers import CBSA, AdaptedMHSA
+from cbsa_mm.layers import CBSA
 
 
 @pytest.mark.parametrize('embed_dims, num_heads, head_dims, grid_size, grid, extra, offset', [
@@ -70,10 +70,3 @@ def test_cost(side):
 def test_refuses_bad_sizes(kwargs, message):
     with pytest.raises(ValueError, match=message):
         CBSA(**kwargs)
-
-
-@pytest.mark.parametrize('grid, offset', [((5, 4), 0), ((4, 4), 2), ((4, 4), -1)])
-@pytest.mark.parametrize('attention', [CBSA, AdaptedMHSA])
-def test_refuses_a_grid_that_does_not_fit(attention, grid, offset):
-    with pytest.raises(ValueError, match='does not fit into 17 tokens'):
-        attention(8, 2)(torch.randn(1, 17, 8), grid, offset)

@@ -185,7 +185,7 @@ def test_every_choice_trains(representatives, contraction, output):
     attn = make(representatives=representatives, contraction=contraction, output=output,
                 conv_size=3)
     x = tokens(n=20, batch=1)
-    assert torch.autograd.gradcheck(lambda x: attn(x, GRID), x)
+    assert torch.autograd.gradcheck(lambda x: attn(x, GRID), x, fast_mode=True)
     attn(x, GRID).square().sum().backward()
     for name, parameter in attn.named_parameters():
         assert parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0, name
@@ -200,16 +200,6 @@ def test_autocast_stays_close(representatives, contraction, dtype, autocast):
     with autocast(dtype):
         rounded = attn(x, (40, 50))
     assert rounded.isfinite().all()
-    assert (rounded - exact).norm() < 0.1 * exact.norm()
-
-
-@pytest.mark.parametrize('output', ['free', 'tied'])
-@pytest.mark.parametrize('representatives, contraction', CHOICES)
-def test_half_precision_throughout(representatives, contraction, output):
-    attn = make(representatives=representatives, contraction=contraction, output=output, eps=1.)
-    exact, x = attn(tokens(), GRID), tokens().bfloat16()
-    rounded = attn.bfloat16()(x, GRID)
-    assert rounded.dtype == torch.bfloat16
     assert (rounded - exact).norm() < 0.1 * exact.norm()
 
 

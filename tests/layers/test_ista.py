@@ -26,12 +26,3 @@ def test_thresholds():
     y = torch.tensor([[-1., 0.005, 0.01, 0.02] * 4])
     expected = torch.tensor([[0., 0., 0., 0.01] * 4])
     torch.testing.assert_close(layer(y), expected)
-
-
-@pytest.mark.parametrize('num_tokens', [3, 40])
-def test_deploy_form_is_the_same_function(num_tokens):
-    layer = ISTA(9, 0.3, 0.02).double()
-    y = torch.randn(2, num_tokens, 9, dtype=torch.double)
-    expected = layer(y)
-    layer.switch_to_deploy()
-    torch.testing.assert_close(layer(y), expected, rtol=1e-10, atol=1e-12)

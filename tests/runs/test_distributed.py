@@ -11,10 +11,8 @@ import pytest
 import torch
 from tool_process import ROOT, SEGMENTER, curve, records, run
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(torch.cuda.is_available(), reason='two processes want two GPUs, or none')
-]
+pytestmark = pytest.mark.skipif(
+    torch.cuda.is_available(), reason='two processes want two GPUs, or none')
 # Plain SGD: Adam blows up rounding errors of gradients next to zero.
 OPTIONS = [
     'train_cfg.max_iters=6', 'default_hooks.checkpoint.max_keep_ckpts=-1',
@@ -113,6 +111,7 @@ def test_two_processes_train_as_one_does(pair, single):
     assert len({*sum(files, [])}) == 2 * 6 * 2  # no image twice
 
 
+@pytest.mark.slow
 def test_gathered_metrics_are_those_of_one_process(pair, folder, launch):
     """On seven images, which two processes with batches of four can't share evenly."""
     checkpoint, options = pair / 'iter_6.pth', ['--cfg-options', *PAIR]
@@ -133,12 +132,14 @@ def train_on_two_machines(launch, work_dir, *options, **environment):
     return ''.join(map(finish, machines))
 
 
+@pytest.mark.slow
 def test_two_machines_train_as_one_does(pair, folder, launch):
     train_on_two_machines(launch, folder / 'machines', *PAIR)
     for rank in (0, 1):
         assert records(folder / 'machines', rank) == records(pair, rank)
 
 
+@pytest.mark.slow
 def test_a_restarted_run_goes_on_where_it_was(pair, folder, launch):
     """torchrun starts all processes anew after one was killed; every value is as without that."""
     output = train_on_two_machines(launch, folder / 'restarted', *PAIR, *crash((5, 1)),
@@ -171,6 +172,7 @@ def test_two_processes_with_many_crashes(folder, launch):
           f'differ by a relative {loss:.1g} at most, weights by {weight:.1g}')
 
 
+@pytest.mark.slow
 def test_slurm_tasks(pair, folder, launch):
     """With an srun that starts its tasks here."""
     (folder / 'bin').mkdir()

@@ -10,7 +10,7 @@ from tool_process import ROOT, SEGMENTER, curve, records, run, start
 
 from cbsa_mm.engine import find_checkpoint
 
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.slow
 # In a mount namespace of its own: on a small disk, and, when that was full, on a larger one.
 SMALL_DISK = f'''
 mount -t tmpfs -o size=500k tmpfs work

@@ -3,7 +3,7 @@ import pytest
 import torch
 from tool_process import ROOT, SEGMENTER, curve, records, run, train_with_kills
 
-pytestmark = [pytest.mark.e2e, pytest.mark.both]
+pytestmark = pytest.mark.slow
 
 
 def assert_same_state(file, other):
