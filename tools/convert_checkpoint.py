@@ -62,14 +62,11 @@ def show(report: Report, args: argparse.Namespace) -> None:
 
 def advise(report: Report, args: argparse.Namespace) -> None:
     """Prints the config that fits, and the next command."""
-    if report.config is None:
-        return
-    shipped = report.config.shipped
-    if shipped:
-        print(f'{shipped.relative_to(CONFIGS.parent)} fits')
-    elif not args.config:
+    config = args.config or report.shipped
+    if report.shipped:
+        print(f'{report.shipped.relative_to(CONFIGS.parent)} fits')
+    elif report.cfg and not config:
         print('No shipped config fits; --config OUT.py writes one')
-    config = args.config or shipped
     if not config:
         return
     if args.config:

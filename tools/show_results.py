@@ -43,7 +43,7 @@ def main() -> None:
     runner = build_runner(cfg, ('test_dataloader', ))
     runner.load_or_resume()
     model = runner.model.eval()
-    dataset = runner.build_dataloader(cfg.test_dataloader).dataset
+    dataset = runner.test_dataloader.dataset
     meta = dataset.metainfo
     segmentation = cfg.default_scope == 'mmseg'
     indices = np.linspace(0, len(dataset) - 1, min(args.num, len(dataset))).astype(int)

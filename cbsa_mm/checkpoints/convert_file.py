@@ -13,7 +13,7 @@ from .families import Converted, convert, restore
 from .read import find_state_dict, read_checkpoint
 from .variant import check_variant, read_variant
 from .write import write_checkpoint, write_whole
-from .write_config import Found, find_config
+from .write_config import find_config, write_config
 
 
 @dataclass
@@ -23,12 +23,14 @@ class Report:
     Attributes:
         converted: The weights.
         facts: What is known of the model by name.
-        config: The config that goes with them; None if too little is known to tell one.
+        cfg: The config that goes with them; None if too little is known to tell one.
+        shipped: Its file, if it is a shipped one.
         is_encoder: Whether the weights are an encoder's alone.
     """
     converted: Converted
     facts: dict
-    config: Found | None
+    cfg: Config | None
+    shipped: Path | None
     is_encoder: bool
 
 
@@ -68,19 +70,17 @@ def convert_file(src: Path,
     require(converted.library)
     facts = describe(converted, _read_variant(src, converted), num_heads)
     is_encoder = 'num_classes' not in facts
-    found, meta = None, {}
+    cfg, shipped = None, None
     if config or (facts['num_heads'] and facts['img_size']):
-        found = find_config(converted.library, facts, configs)
-        if not is_encoder:
-            meta = _meta(found.cfg)
+        cfg, shipped = find_config(converted.library, facts, configs)
+    meta = _meta(cfg) if cfg and not is_encoder else {}
     write_checkpoint(dst, dict(
         meta=meta, state_dict=converted.state_dict, released=converted.released))
     if config:
-        init_cfg = dict(type='Pretrained', checkpoint=str(dst)) if is_encoder else None
-        text = (f'# {converted.family.title}, converted from {src.name!r}.\n'
-                + found.text(config.parent, init_cfg))
-        write_whole(config, lambda file: file.write_text(text))
-    return Report(converted, facts, found, is_encoder)
+        write_config(
+            config, f'{converted.family.title}, converted from {src.name!r}.', cfg, shipped,
+            dict(type='Pretrained', checkpoint=str(dst)) if is_encoder else None)
+    return Report(converted, facts, cfg, shipped, is_encoder)
 
 
 def restore_file(src: Path, dst: Path, trust: bool = False) -> str:

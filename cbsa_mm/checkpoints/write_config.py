@@ -1,12 +1,13 @@
 """The config for converted weights: a shipped one that fits, or one with their sizes."""
 import os.path as osp
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmengine.config import Config
 
 from cbsa_mm.errors import UserError
 from cbsa_mm.layers.archs import ARCHS
+
+from .write import write_whole
 
 # The shipped configs that a new one starts from, by a segmenter's head; of a classifier by None.
 STARTS = {
@@ -17,42 +18,16 @@ STARTS = {
 }
 
 
-@dataclass
-class Found:
-    """A config for a model.
-
-    Attributes:
-        cfg: The config.
-        shipped: The shipped file that it was read from, if that fits the model as it is.
-    """
-    cfg: Config
-    shipped: Path | None = None
-
-    def text(self, folder: Path, init_cfg: dict | None = None) -> str:
-        """The config's text: a shipped one is inherited, a new one is complete.
-
-        Args:
-            folder: Where the file is going to be.
-            init_cfg: The initialization of the backbone, if not the config's own.
-        """
-        if self.shipped is None:
-            cfg = self.cfg.copy()
-            if init_cfg:
-                cfg.model.backbone.init_cfg = init_cfg
-            return cfg.pretty_text
-        text = f'_base_ = {osp.relpath(self.shipped.resolve(), folder.resolve())!r}\n'
-        if init_cfg:
-            text += f'model = dict(backbone=dict(init_cfg={init_cfg}))\n'
-        return text
-
-
-def find_config(library: str, facts: dict, configs: Path) -> Found:
+def find_config(library: str, facts: dict, configs: Path) -> tuple[Config, Path | None]:
     """Finds the shipped config that fits a model, or makes one.
 
     Args:
         library: 'mmseg' or 'mmpretrain'.
         facts: What :func:`cbsa_mm.checkpoints.describe` tells of the model.
         configs: The folder of the shipped configs.
+
+    Returns:
+        The config, and its file if it is a shipped one.
 
     Raises:
         UserError: If the facts lack one that the config needs.
@@ -65,15 +40,36 @@ def find_config(library: str, facts: dict, configs: Path) -> Found:
     wanted = _segmenter(facts) if library == 'mmseg' else _classifier(facts)
     for path in sorted(configs.glob('[!_]*/*.py')):
         cfg = Config.fromfile(path)
-        if cfg.default_scope == library and _fits(wanted, cfg):
-            return Found(cfg, path)
+        if cfg.default_scope == library and _fits(wanted, cfg.to_dict()):
+            return cfg, path
     cfg = Config.fromfile(configs / STARTS[facts['head'] if library == 'mmseg' else None])
     cfg.model.backbone.pop('init_cfg', None)  # of other sizes
     side = 512 if library == 'mmseg' else 224
     if library == 'mmpretrain' or 'test_cfg' in wanted['model']:  # not an encoder's alone
         cfg = Config(_resize(cfg.to_dict(), side, facts['img_size']))
     _merge(cfg, wanted)
-    return Found(cfg)
+    return cfg, None
+
+
+def write_config(path: Path, title: str, cfg: Config, shipped: Path | None,
+                 init_cfg: dict | None = None) -> None:
+    """Writes a config to a file: complete, or inheriting a shipped one.
+
+    Args:
+        path: The file.
+        title: Its first line.
+        cfg: The config.
+        shipped: Its own file, if it is a shipped one.
+        init_cfg: The initialization of its backbone, if another than the config's.
+    """
+    text = f'# {title}\n'
+    if shipped:
+        text += f'_base_ = {osp.relpath(shipped.resolve(), path.parent.resolve())!r}\n'
+        text += f'model = dict(backbone=dict(init_cfg={init_cfg}))\n' if init_cfg else ''
+    else:
+        cfg.merge_from_dict({'model.backbone.init_cfg': init_cfg} if init_cfg else {})
+        text += cfg.pretty_text
+    write_whole(path, lambda file: file.write_text(text))
 
 
 def _sizes(facts: dict) -> dict:

@@ -3,7 +3,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from inspect import Parameter, getmro, getsource, isclass, signature
-from typing import Any, NamedTuple
+from typing import Any
 
 from mmengine import registry
 from mmengine.config import Config
@@ -11,42 +11,33 @@ from torch.utils.data import DataLoader
 
 from cbsa_mm.errors import UserError
 
-
-class Place(NamedTuple):
-    """What stands at places of a config.
-
-    Attributes:
-        path: Pattern of the places' paths, such as 'train_dataloader.sampler'.
-        registries: Names of the registries that know the types there.
-        default: What is there if no type is given.
-        extra: Keys that are not passed on to it.
-    """
-    path: str
-    registries: tuple[str, ...] = ()
-    default: str | type | None = None
-    extra: tuple[str, ...] = ()
-
-
-# What the Runner and OpenMMLab's models build. Dicts elsewhere are not checked: they may be read in
-# other ways, such as norm_cfg, of which not all goes to the layer.
+# What the Runner and OpenMMLab's models build: by patterns of paths, the registries of the types
+# there. Dicts elsewhere are not checked: they may be read in other ways, such as norm_cfg, of which
+# not all goes to the layer.
 LOADER = r'(train|val|test)_dataloader'
-PLACES = [
-    Place(LOADER, (), DataLoader, ('num_batch_per_epoch', )),
-    Place(rf'{LOADER}\.(batch_)?sampler', ('DATA_SAMPLERS', )),
-    Place(rf'{LOADER}\.dataset(\.dataset|\.datasets\.\d+)*', ('DATASETS', )),
-    Place(rf'({LOADER}\..*\.pipeline|tta_pipeline)(\.transforms|\.\d+)*\.\d+', ('TRANSFORMS', )),
-    Place(r'(val|test)_evaluator(\.metrics)?(\.\d+)?', ('METRICS', 'EVALUATOR')),
-    Place(r'(tta_)?model|(.*\.)?(data_preprocessor|attn_cfg(\.\d+)?)', ('MODELS', )),
-    Place(r'model\.(.*\.)?(module|backbone|neck|(\w+_)?head|loss(_decode)?)(\.\d+)?', ('MODELS', )),
-    Place(r'(train|val|test)_cfg', ('LOOPS', )),
-    Place(r'optim_wrapper', ('OPTIM_WRAPPERS', ), 'OptimWrapper', ('paramwise_cfg', )),
-    Place(r'optim_wrapper\.optimizer', ('OPTIMIZERS', )),
-    Place(r'param_scheduler(\.\w+)*', ('PARAM_SCHEDULERS', ), None, ('convert_to_iter_based', )),
-    Place(r'default_hooks\.\w+|custom_hooks\.\d+', ('HOOKS', ), None, ('priority', )),
-    Place(r'visualizer', ('VISUALIZERS', )),
-    Place(r'(visualizer\.)?vis_backends\.\d+', ('VISBACKENDS', )),
-    Place(r'log_processor', ('LOG_PROCESSORS', ), 'LogProcessor'),
-]
+PLACES = {
+    LOADER: (),
+    rf'{LOADER}\.(batch_)?sampler': ('DATA_SAMPLERS', ),
+    rf'{LOADER}\.dataset(\.dataset|\.datasets\.\d+)*': ('DATASETS', ),
+    rf'({LOADER}\..*\.pipeline|tta_pipeline)(\.transforms|\.\d+)*\.\d+': ('TRANSFORMS', ),
+    r'(val|test)_evaluator(\.metrics)?(\.\d+)?': ('METRICS', 'EVALUATOR'),
+    r'(tta_)?model|(.*\.)?(data_preprocessor|attn_cfg(\.\d+)?)': ('MODELS', ),
+    r'model\.(.*\.)?(module|backbone|neck|(\w+_)?head|loss(_decode)?)(\.\d+)?': ('MODELS', ),
+    r'(train|val|test)_cfg': ('LOOPS', ),
+    r'optim_wrapper': ('OPTIM_WRAPPERS', ),
+    r'optim_wrapper\.optimizer': ('OPTIMIZERS', ),
+    r'param_scheduler(\.\w+)*': ('PARAM_SCHEDULERS', ),
+    r'default_hooks\.\w+|custom_hooks\.\d+': ('HOOKS', ),
+    r'visualizer': ('VISUALIZERS', ),
+    r'(visualizer\.)?vis_backends\.\d+': ('VISBACKENDS', ),
+    r'log_processor': ('LOG_PROCESSORS', ),
+}
+# What is built where no type is given.
+DEFAULTS = dict(optim_wrapper='OptimWrapper', log_processor='LogProcessor')
+DEFAULTS |= {f'{split}_dataloader': DataLoader for split in ('train', 'val', 'test')}
+# Keys that are not passed on to what is built.
+OWN_KEYS = {'type', '_scope_', 'num_batch_per_epoch', 'paramwise_cfg', 'convert_to_iter_based',
+            'priority'}
 
 
 def check_config(cfg: Config) -> None:
@@ -60,9 +51,9 @@ def check_config(cfg: Config) -> None:
             have been meant to be.
     """
     for path, part, scope in _walk(cfg.to_dict(), cfg.get('default_scope', 'mmengine')):
-        place = next((place for place in PLACES if re.fullmatch(place.path, path)), None)
-        if place:
-            _check(path, part, place, scope)
+        for pattern, registries in PLACES.items():
+            if re.fullmatch(pattern, path):
+                _check(path, part, registries, scope)
 
 
 def _walk(value: Any, scope: str, path: str = '') -> Iterator[tuple[str, dict, str]]:
@@ -79,17 +70,17 @@ def _walk(value: Any, scope: str, path: str = '') -> Iterator[tuple[str, dict, s
         yield from _walk(item, scope, f'{path}.{key}'.lstrip('.'))
 
 
-def _check(path: str, part: dict, place: Place, scope: str) -> None:
+def _check(path: str, part: dict, registries: tuple[str, ...], scope: str) -> None:
     if 'constructor' in part:  # of an optimizer's wrapper: it takes all the rest
         _find(f'{path}.constructor', part['constructor'], ('OPTIM_WRAPPER_CONSTRUCTORS', ), scope)
         return
-    build = part.get('type', place.default)
+    build = part.get('type', DEFAULTS.get(path))
     if isinstance(build, str):
-        build = _find(f'{path}.type', build, place.registries, scope)
+        build = _find(f'{path}.type', build, registries, scope)
     if build is None:
         return
     names, complete = _arguments(build)
-    for key in [key for key in part if key not in {*names, *place.extra, 'type', '_scope_'}]:
+    for key in [key for key in part if key not in names | OWN_KEYS]:
         advice = suggest(key, names, 0.6 if complete else 0.85)
         if complete or advice:
             name = getattr(build, '__name__', build)
@@ -144,12 +135,6 @@ def _arguments(build: Callable) -> tuple[set[str], bool]:
 
 
 def suggest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str:
-    """Says which of some names is close to a misspelt one; '' if none is.
-
-    Args:
-        name: The misspelt name.
-        names: What it may be meant to be.
-        cutoff: How close that must be, as in :func:`difflib.get_close_matches`.
-    """
+    """Says which of some names is close to a misspelt one; '' if none is."""
     close = get_close_matches(name, names, 1, cutoff)
     return f' (did you mean {close[0]}?)' if close else ''

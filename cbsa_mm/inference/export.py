@@ -129,8 +129,7 @@ def describe(cfg: Config, model: nn.Module, size: tuple[int, int], fixed_size: b
     """
     preprocessor, meta = model.data_preprocessor, model.dataset_meta
     head = model.decode_head if hasattr(model, 'decode_head') else model.head
-    rgb = any(getattr(preprocessor, key, False)
-              for key in ('to_rgb', 'channel_conversion', '_channel_conversion'))
+    rgb = any(getattr(preprocessor, key, False) for key in ('to_rgb', 'channel_conversion'))
     mean, std = (getattr(preprocessor, key, None) for key in ('mean', 'std'))
     return dict(
         task='segmentation' if hasattr(model, 'decode_head') else 'classification',
