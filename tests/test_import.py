@@ -47,16 +47,17 @@ from importlib import import_module
 import cv2, matplotlib.pyplot, torchvision
 import cbsa_mm
 ROOT = dict(
-    MODELS=['AdaptedMHSA', 'AdaptedViT', 'AgentAttention', 'CBSA', 'CBT', 'MHSA', 'MSSA',
-            'SimpleFeaturePyramid', 'TSSA'],
+    MODELS=['AdaptedMHSA', 'AdaptedViT', 'AgentAttention', 'CBSA', 'CBT', 'LinearAttention', 'MHSA',
+            'MSSA', 'PlainViT', 'SimpleFeaturePyramid', 'TSSA'],
     DATASETS=['ShapesDataset'],
     TRANSFORMS=['CheckClsLabels', 'CheckSegLabels'],
     HOOKS=['ClassCountHook', 'CompressionHook', 'ExactResumeHook', 'NonFiniteGuardHook',
-           'PlainCheckpointHook', 'StrictLoadHook', 'WholeCheckpointHook'],
-    MODEL_WRAPPERS=['CPUDistributedDataParallel'],
+           'PlainCheckpointHook', 'StrictLoadHook'],
+    DATA_SAMPLERS=['SeededBatchSampler'],
     PARAM_SCHEDULERS=['MinWarmupCosineLR'])
 MMSEG = dict(
-    MODELS=['CBT', 'CBTMaskTransformerHead', 'DEPICTCAHead', 'DEPICTSAHead'],
+    MODELS=['CBT', 'CBTMaskTransformerHead', 'DEPICTCAHead', 'DEPICTSAHead',
+            'SlidingEncoderDecoder'],
     DATASETS=['CamVidDataset', 'ShapesDataset'])
 
 def check(library, names):

@@ -6,6 +6,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from cbsa_mm.errors import UserError
 from cbsa_mm.layers import MHSA, Block, SubspaceAttention
 
 from .measures import attention_rank, coding_rate, sparsity, subspace_overlap
@@ -130,7 +131,7 @@ class Recorder:
         model: A model with this package's layers, or with the ViT of mmpretrain, mmseg or timm.
 
     Raises:
-        ValueError: If the model has no attention that can be recorded.
+        UserError: If the model has no attention that can be recorded.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -154,7 +155,7 @@ class Recorder:
             record.num_extra_tokens = extra_tokens[name]
             self.layers.append(record)
         if not self.layers:
-            raise ValueError(f'{type(model).__name__} has no attention that can be recorded')
+            raise UserError(f'{type(model).__name__} has no attention that can be recorded')
         self._handles = []
 
     def __enter__(self) -> 'Recorder':

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from cbsa_mm.errors import UserError
 from cbsa_mm.layers import CBSA, MHSA, TSSA, LinearAttention, SubspaceAttention
 from cbsa_mm.layers.representatives import Basis, coefficients
 
@@ -43,14 +44,14 @@ class Trace:
             (B, h, n, N).
 
         Raises:
-            ValueError: If the attention has no such matrix.
+            UserError: If the attention has no such matrix.
         """
         A = self.coefficients
         if self.over_heads:
             return (self.tokens[:, :, index] @ self.tokens.mT).softmax(dim=1)
         if self.queries is None:
             if A is None:
-                raise ValueError('this attention has no token-by-token matrix of softmax weights')
+                raise UserError('this attention has no token-by-token matrix of softmax weights')
             return A[..., index].mT @ A
         weights = coefficients(self.queries[:, :, index], self.keys)
         return weights if A is None else weights @ A
@@ -74,7 +75,7 @@ def trace(attn: nn.Module, x: Tensor, grid: tuple[int, int] | None = None,
         grid_offset: Index of the grid's first token.
 
     Raises:
-        ValueError: If the attention is of no known kind.
+        UserError: If the attention is of no known kind.
     """
     if isinstance(attn, MHSA):
         q, k, v = attn.split_heads(attn.in_proj(x)).chunk(3, dim=1)
@@ -106,7 +107,7 @@ def trace(attn: nn.Module, x: Tensor, grid: tuple[int, int] | None = None,
         q, k, v = qkv.unbind(0)
         q, k = (getattr(attn, f'{name}_norm', nn.Identity())(t) for name, t in (('q', q), ('k', k)))
         return Trace(v, queries=q, keys=k)
-    raise ValueError(f"can't look into a {type(attn).__name__}")
+    raise UserError(f"can't look into a {type(attn).__name__}")
 
 
 def _trace_agents(r: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Trace:

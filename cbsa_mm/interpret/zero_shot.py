@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cbsa_mm.errors import UserError
+
 PARTS = ('foreground', 'background', 'boundary')
 VOID = 255
 
@@ -20,10 +22,10 @@ def keep_mass(maps: Tensor, mass: float = 0.6) -> Tensor:
         Masks (..., H', W') of bool. Among equal patches, those first in reading order are taken.
 
     Raises:
-        ValueError: If ``mass`` is out of its range.
+        UserError: If ``mass`` is out of its range.
     """
     if not 0 < mass <= 1:
-        raise ValueError(f'the mass to keep must be above 0 and at most 1, got {mass}')
+        raise UserError(f'the mass to keep must be above 0 and at most 1, got {mass}')
     values, order = maps.flatten(-2).double().sort(descending=True, stable=True)
     held = values.cumsum(-1)
     kept = F.pad(held[..., :-1], (1, 0)) < mass * held[..., -1:]  # those before it are too few

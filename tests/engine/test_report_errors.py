@@ -28,6 +28,6 @@ def test_errors_of_the_machine_end_with_one_message(error, message):
 
 
 def test_files_at_fault_are_not_alone():
-    with pytest.raises(SystemExit, match='a.jpg is empty. All such files: python tools/check_data'):
+    with pytest.raises(SystemExit, match='a.jpg is empty. All such files: python -m cbsa_mm check_data'):
         with report_user_errors():
             raise DataError('image a.jpg is empty')

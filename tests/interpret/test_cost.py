@@ -8,7 +8,7 @@ from cbsa_mm.backbones import CBT, AdaptedViT, PlainViT
 from cbsa_mm.backbones.attention import AgentAttention
 from cbsa_mm.interpret import count_flops, count_similarities, trace
 from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, CrossMSSA, LinearAttention
-from cbsa_mm.layers.cbsa import REFUSALS
+from cbsa_mm.layers.representatives import REFUSALS
 
 D, H, P, N, M, K = 24, 2, 10, 36, 9, 5  # width, heads, theirs, tokens, representatives, classes
 CHOICES = [choice for choice in product(('pooled', 'learnable', 'tokens', 'principal',

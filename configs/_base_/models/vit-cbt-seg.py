@@ -13,6 +13,7 @@ model = dict(
         type='PlainViT',
         arch=dict(embed_dims=384, num_layers=12, num_heads=6),
         img_size=(512, 512),
+        patch_size=16,
         out_type='featmap',
         drop_path_rate=0.1,  # of attention and MLP, up to this rate in the last layer
         norm_eps=1e-5,
