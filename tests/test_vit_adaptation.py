@@ -20,7 +20,7 @@ from timm.loss import LabelSmoothingCrossEntropy
 from torchvision import transforms
 
 import cbsa_mm  # noqa: F401
-from cbsa_mm.backbones import load_from_timm
+from cbsa_mm.inference import load_from_timm
 from cbsa_mm.checkpoints import PLAIN_VIT
 from cbsa_mm.engine.checks import check_pretrained
 from cbsa_mm.errors import UserError

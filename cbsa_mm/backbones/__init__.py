@@ -5,7 +5,6 @@ require('mmengine')
 
 from .attention import build_attention
 from .cbt import CBT
-from .timm_weights import load_from_timm
 from .vit import AdaptedViT, PlainViT
 
-__all__ = ['CBT', 'AdaptedViT', 'PlainViT', 'build_attention', 'load_from_timm']
+__all__ = ['CBT', 'AdaptedViT', 'PlainViT', 'build_attention']

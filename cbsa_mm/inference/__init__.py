@@ -16,9 +16,10 @@ from .model import (
     read_image,
     read_test_images,
 )
+from .timm_weights import load_from_timm
 
 __all__ = [
-    'build_model', 'export_file', 'image_pipeline', 'load_checkpoint', 'load_model', 'native_size',
-    'predict', 'preprocess', 'read_image', 'read_test_images', 'reparameterize_file',
-    'switch_to_deploy', 'use_safe_loading'
+    'build_model', 'export_file', 'image_pipeline', 'load_checkpoint', 'load_from_timm',
+    'load_model', 'native_size', 'predict', 'preprocess', 'read_image', 'read_test_images',
+    'reparameterize_file', 'switch_to_deploy', 'use_safe_loading'
 ]

@@ -28,6 +28,7 @@ def test_errors_of_the_machine_end_with_one_message(error, message):
 
 
 def test_files_at_fault_are_not_alone():
-    with pytest.raises(SystemExit, match='a.jpg is empty. All such files: python -m cbsa_mm check_data'):
+    message = 'a.jpg is empty. All such files: python -m cbsa_mm check_data CONFIG'
+    with pytest.raises(SystemExit, match=message):
         with report_user_errors():
             raise DataError('image a.jpg is empty')
