@@ -20,10 +20,10 @@ from timm.loss import LabelSmoothingCrossEntropy
 from torchvision import transforms
 
 import cbsa_mm  # noqa: F401
-from cbsa_mm.inference import load_from_timm
 from cbsa_mm.checkpoints import PLAIN_VIT
 from cbsa_mm.engine.checks import check_pretrained
 from cbsa_mm.errors import UserError
+from cbsa_mm.inference import load_from_timm
 
 CONFIGS = Path(__file__).parents[1] / 'configs/vit_adaptation'
 TINY = dict(embed_dim=24, depth=2, num_heads=3)  # in timm's words
