@@ -22,7 +22,7 @@ PYTEST := python -m pytest -n 2 --dist worksteal --durations 20
 
 demo: $(DEMO_CHECKPOINT)
 	python tools/test.py $(DEMO_CONFIG) $(DEMO_CHECKPOINT) --work-dir $(DEMO)/test
-	python tools/show_results.py $(DEMO_CONFIG) $(DEMO_CHECKPOINT) --work-dir $(DEMO)/show \
+	python tools/analysis_tools/show_results.py $(DEMO_CONFIG) $(DEMO_CHECKPOINT) --work-dir $(DEMO)/show \
 		--out $(DEMO)/results.png
 	@echo
 	@echo "image, truth and prediction:  $(DEMO)/results.png"

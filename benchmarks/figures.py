@@ -15,7 +15,7 @@ def plot(results: dict, folder: Path) -> list[Path]:
     """Draws speed-ups over the plain form, and the growth with resolution.
 
     Args:
-        results: What ``tools/benchmark.py`` measured, by part.
+        results: What ``tools/analysis_tools/benchmark.py`` measured, by part.
         folder: Where the figures go.
 
     Returns:
@@ -38,7 +38,7 @@ def plot_scores(results: dict, file: Path) -> None:
     """Draws each config's scores, a point for a seed, against the time of its training step.
 
     Args:
-        results: What ``tools/compare.py`` measured.
+        results: What ``tools/analysis_tools/compare.py`` measured.
         file: The picture.
     """
     matplotlib.use('agg')

@@ -1,4 +1,4 @@
-"""tools/benchmark.py on small cases: that it measures, and that what it compares is the same."""
+"""benchmark.py on small cases: that it measures, and that what it compares is the same."""
 import json
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""tools/check_data.py finds everything that is wrong with a data set, and tells what is in it."""
+"""check_data.py finds everything that is wrong with a data set, and tells what is in it."""
 import json
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""tools/compare.py on a few generated images."""
+"""compare.py on a few generated images."""
 import json
 from pathlib import Path
 

@@ -38,8 +38,8 @@ LEFT_OUT = {
 }
 # What makes a command short, or keeps it from waiting for somebody.
 SHORTER = {
-    'tools/benchmark.py': '--parts gemm --archs tiny --repeats 1',
-    'tools/compare.py': '--seeds 0 --repeats 1 --json compared.json',
+    'tools/analysis_tools/benchmark.py': '--parts gemm --archs tiny --repeats 1',
+    'tools/analysis_tools/compare.py': '--seeds 0 --repeats 1 --json compared.json',
 }
 FEW = {f'{split}_dataloader.dataset.num_images': 2 for split in ('val', 'test')}
 SMALL = {
@@ -226,7 +226,7 @@ def test_what_it_tells_to_type_works(page, project):
 def run(command, project):
     """Runs a tool by the forkserver, which starts it faster, and all else by bash."""
     words, log = expand(command, project), project / 'output.log'
-    if words[:2] == ['python', 'tools/explore.py']:
+    if words[:2] == ['python', 'tools/analysis_tools/explore.py']:
         with tool_process.serving('explore', *words[2:], log=log, cwd=project):
             pass
     elif words[0] == 'python' and words[1].startswith('tools/'):

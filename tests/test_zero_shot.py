@@ -1,4 +1,4 @@
-"""tools/zero_shot_seg.py, on small models with random weights."""
+"""zero_shot_seg.py, on small models with random weights."""
 import json
 from pathlib import Path
 

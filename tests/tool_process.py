@@ -20,8 +20,8 @@ _context.set_forkserver_preload(['cbsa_mm', 'mmseg.apis', 'mmpretrain.apis'])
 
 
 def call(tool, *arguments):
-    """Runs tools/TOOL.py in this process."""
-    path = str(ROOT / f'tools/{tool}.py')
+    """Runs the tool TOOL.py in this process."""
+    [path] = map(str, ROOT.glob(f'tools/**/{tool}.py'))
     with mock.patch.object(sys, 'argv', [path, *map(str, arguments)]), \
             mock.patch('yapf.yapflib.yapf_api.FormatCode', _leave_as_it_is):
         runpy.run_path(path, run_name='__main__')

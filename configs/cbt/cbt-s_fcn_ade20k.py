@@ -1,6 +1,6 @@
 # CBT-S as the backbone of an FCN head on ADE20K. No published figure is known here.
 # checkpoints/cbt-s_in1k.pth is what cbt-s_in1k.py trains, or a released CBT-S, converted by
-# tools/convert_checkpoint.py.
+# tools/model_converters/convert_checkpoint.py.
 # bash tools/dist_train.sh configs/cbt/cbt-s_fcn_ade20k.py 8
 _base_ = [
     '../_base_/models/vit-cbt-seg.py', '../_base_/datasets/ade20k.py',

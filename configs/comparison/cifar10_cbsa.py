@@ -1,5 +1,5 @@
 # Six layers of width 192 with CBSA on CIFAR-10 in its own resolution, from scratch: one of the
-# attentions that tools/compare.py trains in the same setting; the others change attn_cfg alone.
+# attentions that compare.py trains in the same setting; the others change attn_cfg alone.
 # python tools/train.py configs/comparison/cifar10_cbsa.py
 _base_ = [
     '../_base_/models/cbt-cls.py', '../_base_/datasets/cifar10-folders.py',

@@ -1,4 +1,4 @@
-"""tools/convert_checkpoint.py: released files in, the same predictions out, and back."""
+"""convert_checkpoint.py: released files in, the same predictions out, and back."""
 from pathlib import Path
 
 import pytest

@@ -1,6 +1,6 @@
 # CBT-T with its ImageNet weights, and plain cross-entropy; experiments choose the classes, or
 # another size. checkpoints/cbt-t_in1k.pth is what cbt/cbt-t_in1k.py trains, or a released CBT-T,
-# converted by tools/convert_checkpoint.py. The last LayerNorm keeps its pretrained values; the
+# converted by convert_checkpoint. The last LayerNorm keeps its pretrained values; the
 # released finetune.py lets it start anew with the linear layer, for which mmengine's Pretrained has
 # no way.
 _base_ = './cbt-cls.py'

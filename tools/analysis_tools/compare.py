@@ -15,7 +15,7 @@ from mmengine.config import DictAction
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # for benchmarks/
 
 from benchmarks.comparison import compare_configs  # noqa: E402

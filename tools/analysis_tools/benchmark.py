@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / 'tests')]  # for benchmarks/, and its plain form
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / 'benchmarks')]  # for its parts, and the plain form
 
 from benchmarks.figures import plot  # noqa: E402
 from benchmarks.parts import PARTS, SIDES  # noqa: E402

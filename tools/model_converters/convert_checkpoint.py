@@ -12,7 +12,7 @@ from rich.table import Table
 from cbsa_mm.checkpoints.convert_file import Report, convert_file, restore_file
 from cbsa_mm.engine import add_trust_argument, report_user_errors
 
-CONFIGS = Path(__file__).parents[1] / 'configs'
+CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
 def parse_args() -> argparse.Namespace:

@@ -1,7 +1,7 @@
 """The plain form: the paper's equations (arXiv 2509.16875v3) as the released code computes them.
 
-It is the reference of the tests, and what ``tools/benchmark.py`` compares with. Weights are dicts
-of tensors by this package's names.
+It is the reference of the tests, and what benchmark.py compares with. Weights are dicts of tensors
+by this package's names.
 """
 import torch
 import torch.nn.functional as F
