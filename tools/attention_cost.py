@@ -39,14 +39,14 @@ from cbsa_mm.interpret import count_flops, count_similarities, trace
 ATTENTIONS = {
     'MHSA': dict(type='MHSA'),
     'MSSA (CRATE)': dict(type='MSSA'),
-    'CBSA, three projections': dict(type='AdaptedMHSA', contraction=True),
-    'CBSA': dict(type='CBSA'),
-    'Agent attention': dict(type='AgentAttention'),
     'linear, three projections': dict(type='LinearAttention'),
+    'CBSA, three projections': dict(type='AdaptedMHSA', contraction=True),
+    'Agent attention': dict(type='AgentAttention'),
     'linear, eq. 12': dict(type='CBSA', representatives='principal', contraction='inverse'),
+    'CBSA': dict(type='CBSA'),
     'TSSA (ToST)': dict(type='TSSA'),
 }
-COLOURS = ('#D55E00', '#E69F00', '#009E73', '#0072B2', '#56B4E9', '#CC79A7', 'black', 'gray')
+COLOURS = ('#D55E00', '#E69F00', '#CC79A7', '#009E73', '#56B4E9', 'gray', '#0072B2', 'black')
 STYLES = ('o-', 's--', '^-', 'v--', 'D-', '*--', 'P-', 'X--')  # as some curves coincide
 
 

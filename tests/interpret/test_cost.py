@@ -4,14 +4,15 @@ from itertools import product
 import pytest
 import torch
 
-from cbsa_mm.backbones import CBT, AdaptedViT
+from cbsa_mm.backbones import CBT, AdaptedViT, PlainViT
 from cbsa_mm.backbones.attention import AgentAttention
 from cbsa_mm.interpret import count_flops, count_similarities, trace
-from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, CrossMSSA
+from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, CrossMSSA, LinearAttention
 from cbsa_mm.layers.cbsa import REFUSALS
 
 D, H, P, N, M, K = 24, 2, 10, 36, 9, 5  # width, heads, theirs, tokens, representatives, classes
-CHOICES = [choice for choice in product(('pooled', 'learnable', 'tokens', 'principal', 'fixed'),
+CHOICES = [choice for choice in product(('pooled', 'learnable', 'tokens', 'principal',
+                                         'orthogonal', 'fixed'),
                                         ('softmax', 'inverse', 'none'), ('free', 'tied'), (0, 3))
            if choice[:2] not in REFUSALS]
 ATTENTIONS = {
@@ -19,6 +20,7 @@ ATTENTIONS = {
         CBSA, D, H, P, 3, **dict(zip(('representatives', 'contraction', 'output', 'conv_size'),
                                      choice))) for choice in CHOICES},
     'MHSA': partial(MHSA, D, H, P),
+    'LinearAttention': partial(LinearAttention, D, H, P),
     'AdaptedMHSA': partial(AdaptedMHSA, D, H, P, 3),
     'AdaptedMHSA-contraction': partial(AdaptedMHSA, D, H, P, 3, contraction=True),
     'AgentAttention': partial(AgentAttention, D, H, P, 3),
@@ -31,7 +33,7 @@ MODELS = {
     'deploy': partial(CBT, **SMALL, deploy=True),
     'crate': partial(CBT, **SMALL, attn_cfg=dict(type='MSSA'), stem='linear'),
     'adapted': partial(AdaptedViT, **SMALL),
-    'plain': partial(AdaptedViT, **SMALL, adapted_layers=[]),
+    'plain': partial(PlainViT, **SMALL),
 }
 
 
@@ -69,6 +71,7 @@ def test_attention_is_counted_by_its_products():
     ('MHSA', N * N), ('tokens-softmax-free-0', N * N), ('AgentAttention', 2 * N * M),
     ('AdaptedMHSA', 2 * N * M), ('AdaptedMHSA-contraction', N * M + M * M),
     ('pooled-softmax-free-0', N * M + M * M), ('pooled-inverse-free-0', N * M + M * M),
-    ('principal-inverse-free-0', N * P), ('fixed-inverse-free-0', N * P), ('TSSA', N * P)])
+    ('principal-inverse-free-0', N * P), ('fixed-inverse-free-0', N * P), ('TSSA', N * P),
+    ('LinearAttention', N * P)])
 def test_similarities(name, number):
     assert count_similarities(trace(ATTENTIONS[name](), torch.zeros(2, N, D), (6, 6))) == number
