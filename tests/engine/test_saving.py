@@ -10,7 +10,13 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from small_runner import small_runner
 
-from cbsa_mm.engine import PlainCheckpointHook, WholeFileBackend, find_checkpoint, saving, use_resume
+from cbsa_mm.engine import (
+    PlainCheckpointHook,
+    WholeFileBackend,
+    find_checkpoint,
+    saving,
+    use_resume,
+)
 from cbsa_mm.errors import UserError
 
 
