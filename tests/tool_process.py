@@ -7,7 +7,7 @@ import runpy
 import socket
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest import mock
 
@@ -110,10 +110,11 @@ def train_with_kills(work_dir, kills, seed, *options, interval):
     arguments = ('train', SEGMENTER, '--work-dir', work_dir, '--resume', *options)
     for kill in range(kills):
         target = len(records(work_dir)) + rng.randrange(1, 2 * interval + 1)
+        left = _half_written(work_dir)
         process = start(*arguments, log=work_dir / 'output.log')
         _wait(process, lambda: len(records(work_dir)) >= target)  # noqa: B023
         if kill % 2:
-            _wait(process, lambda: list(work_dir.glob('.*.pth')))
+            _wait(process, lambda: _half_written(work_dir) - left)  # noqa: B023
         else:
             time.sleep(rng.uniform(0, 0.05))
         process.kill()
@@ -126,6 +127,13 @@ def train_with_kills(work_dir, kills, seed, *options, interval):
     for count, saved in stops:
         assert next(line['iter'] for line in lines[count:] if 'loss' in line) == saved + 1
     return [lines[count - 1]['iter'] - saved for count, saved in stops]
+
+
+def _half_written(folder):
+    """Checkpoints that are being written, or were when a run was killed, and since when."""
+    with suppress(FileNotFoundError):  # it may get its name in between
+        return {(file, file.stat().st_mtime_ns) for file in folder.glob('.*.pth')}
+    return set()
 
 
 def _wait(process, condition):
