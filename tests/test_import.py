@@ -77,7 +77,8 @@ def fork(first, library, names):
         os._exit(0)
     assert os.wait()[1] == 0, f'with {first} imported first'
 
-for part in ('backbones', 'necks', 'datasets', 'checkpoints', 'interpret', 'engine', 'registry'):
+for part in ('backbones', 'necks', 'datasets', 'checkpoints', 'interpret', 'inference', 'engine',
+             'registry'):
     fork(f'cbsa_mm.{part}', 'mmengine.registry', ROOT)
 for first in ('mmcv', 'mmseg.registry', 'cbsa_mm.decode_heads', 'cbsa_mm.datasets.camvid'):
     fork(first, 'mmseg.registry', MMSEG)

@@ -69,9 +69,9 @@ def check_pretrained(model: nn.Module) -> None:
     """
     for name, part in model.named_modules():
         init_cfg = getattr(part, 'init_cfg', None)
-        if isinstance(init_cfg, dict) and 'override' in init_cfg:  # for one layer of the part
-            init_cfg = init_cfg['override']
-            name, part = f'{name}.{init_cfg["name"]}', getattr(part, init_cfg['name'])
+        override = init_cfg.get('override') if isinstance(init_cfg, dict) else None
+        if isinstance(override, dict) and override.get('type') == 'Pretrained':  # of one layer
+            _check_fit(getattr(part, override['name']), f'{name}.{override["name"]}', override)
         if isinstance(init_cfg, dict) and init_cfg.get('type') == 'Pretrained':
             _check_fit(part, name or 'model', init_cfg)
 

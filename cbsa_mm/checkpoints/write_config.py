@@ -120,7 +120,7 @@ def _segmenter(facts: dict) -> dict:
             # As in the released segmenter; the defaults differ.
             norm_cfg=dict(type='LN', eps=1e-5), interpolate_mode='bilinear')
     else:
-        backbone = dict(arch=_sizes(facts), patch_size=facts['patch_size'])
+        backbone = dict(type='PlainViT', arch=_sizes(facts), patch_size=facts['patch_size'])
         if facts['mlp_dims'] != 4 * facts['embed_dims']:
             backbone['mlp_ratio'] = facts['mlp_dims'] / facts['embed_dims']
     head = dict(type=facts['head'], in_channels=facts['embed_dims'], attn_cfg=None)

@@ -10,7 +10,6 @@ from mmengine.logging import print_log
 
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.errors import UserError
-from cbsa_mm.inference import load_checkpoint
 
 
 @register_backend('whole')
@@ -105,6 +104,7 @@ def find_checkpoint(work_dir: str | Path, trust: bool = False) -> str | None:
 
 def _find_fault(path: Path, trust: bool) -> str | None:
     """Says what is wrong with a checkpoint, which its checksums or loading it may tell."""
+    from cbsa_mm.inference import load_checkpoint  # which imports what imports this
     try:
         load_checkpoint(path, trust=trust)
         with zipfile.ZipFile(path) as archive:

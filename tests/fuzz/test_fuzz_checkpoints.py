@@ -186,9 +186,13 @@ def test_what_is_loaded_is_whole(path, index, plan, key):
     torch.save(spoil(own, plan, key), path)
     content = attempt(load_checkpoint, path)
     if content:
-        attempt(load_strictly, backbone, content)
-        assert all(tensor.isfinite().all() for tensor in backbone.state_dict().values())
-        backbone.load_state_dict(own)
+        try:
+            load_strictly(backbone, content)
+            assert all(tensor.isfinite().all() for tensor in backbone.state_dict().values())
+        except UserError:  # refused; what it left in the model does not count
+            pass
+        finally:
+            backbone.load_state_dict(own)
 
 
 def files():

@@ -160,9 +160,11 @@ def test_example_segments(exported, image, tmp_path):
     with Image.open(tmp_path / 'labels.png') as labels:
         colour = labels.convert('RGB').getpixel((0, 0))
         labels = np.array(labels)
-    expected = predict('cbt-t_shapes', image).argmax(0).numpy()
-    assert len(np.unique(expected)) > 1
-    assert (labels != expected).mean() < 1e-3  # where two classes are on a par
+    logits = predict('cbt-t_shapes', image)
+    expected, best = logits.argmax(0).numpy(), logits.topk(2, 0).values
+    clear = (best[0] - best[1] > 1e-2).numpy()  # else two classes may be on a par
+    assert len(np.unique(expected)) > 1 and clear.mean() > 0.9
+    assert np.array_equal(labels[clear], expected[clear])
     assert list(colour) == PALETTE[labels[0, 0]]
 
 
