@@ -100,7 +100,7 @@ def _find(path: str, name: str, registries: tuple[str, ...], scope: str) -> Call
             if build is not None:
                 return build
             while found:
-                names += [*found.module_dict, *getattr(found.module_dict, 'places', ())]
+                names += found.module_dict
                 found = found.parent
     raise UserError(f'{path}: {scope} knows no {name}{suggest(name, names)}. A module of your own '
                     'becomes known by custom_imports=dict(imports=[MODULE])')

@@ -1,0 +1,25 @@
+"""``python -m cbsa_mm TOOL``."""
+import sys
+
+import pytest
+from pages import ROOT
+
+from cbsa_mm import __main__ as command
+
+
+def test_lists_the_tools_of_all_folders(monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['cbsa_mm'])
+    with pytest.raises(SystemExit, match='usage: python -m cbsa_mm TOOL') as error:
+        command.main()
+    listed = str(error.value).partition('one of ')[2].partition(';')[0]
+    assert listed.split(', ') == sorted(path.stem for path in (ROOT / 'tools').rglob('*.py'))
+
+
+def test_runs_a_tool_of_a_subfolder(monkeypatch, tmp_path, capsys):
+    tool = tmp_path / 'tools/analysis_tools/show.py'
+    tool.parent.mkdir(parents=True)
+    tool.write_text('import sys\nprint(sys.argv)')
+    monkeypatch.setattr(command, 'MIM', tmp_path)
+    monkeypatch.setattr(sys, 'argv', ['cbsa_mm', 'show', '--help'])
+    command.main()
+    assert capsys.readouterr().out == f'{[str(tool), "--help"]}\n'
