@@ -167,7 +167,8 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
     with building(cfg.filename or 'config'):
         runner = CheckedRunner(**arguments, cfg=cfg)
     check_model(runner.model)
-    for loader in loaders:
-        with building(f'{loader}.dataset'):
-            getattr(runner, loader.replace('dataloader', 'loop'))
+    for split in (loader.removesuffix('_dataloader') for loader in loaders):
+        evaluator = '' if split == 'train' else f' or {split}_evaluator'
+        with building(f'{split}_dataloader.dataset{evaluator}'):
+            getattr(runner, f'{split}_loop')
     return runner
