@@ -13,6 +13,8 @@ attribute                  seen in                   reason
                                                      than 2.1
 ``_instance_dict``         mmengine 0.10.7, 0.10.12  ``DefaultScope`` tells the scope entered last,
                                                      not the one around it
+``_ParamScheduler``        mmengine 0.10.7, 0.10.12  the base class of schedules, and
+``_get_value``             the same                  the method in which they tell their values
 ``_transform_inputs``      mmseg 1.2.2, 1.4.2        how mmseg's guide has a head choose its input
 =========================  ========================  ===============================================
 """

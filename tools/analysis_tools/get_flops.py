@@ -17,7 +17,7 @@ from rich.progress import track
 from rich.table import Table
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.engine import add_config_arguments, load_config, report_user_errors
+from cbsa_mm.engine import add_options_argument, load_config, report_user_errors
 from cbsa_mm.interpret import count_flops
 
 ROOT = Path(__file__).parents[2]
@@ -142,10 +142,8 @@ def show(counts: dict[str, dict]) -> None:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_config_arguments(parser)
-    for action in parser._actions:
-        if action.dest == 'config':
-            action.nargs = '?'
+    parser.add_argument('config', nargs='?', help="config file; the paper's models without one")
+    add_options_argument(parser)
     parser.add_argument(
         '--shape', type=int, nargs='+', metavar='PIXELS',
         help="height and width of a config's image, or its side; its img_size by default")
