@@ -65,7 +65,10 @@ def write_config(path: Path, title: str, cfg: Config, shipped: Path | None,
     text = f'# {title}\n'
     if shipped:
         text += f'_base_ = {osp.relpath(shipped.resolve(), path.parent.resolve())!r}\n'
-        text += f'model = dict(backbone=dict(init_cfg={init_cfg}))\n' if init_cfg else ''
+        if init_cfg:
+            old = cfg.model.backbone.get('init_cfg')
+            init_cfg = dict(init_cfg, _delete_=True) if old else init_cfg
+            text += f'model = dict(backbone=dict(init_cfg={init_cfg}))\n'
     else:
         cfg.merge_from_dict({'model.backbone.init_cfg': init_cfg} if init_cfg else {})
         text += cfg.pretty_text
