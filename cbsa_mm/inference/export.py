@@ -129,7 +129,9 @@ def describe(cfg: Config, model: nn.Module, size: tuple[int, int], fixed_size: b
     """
     preprocessor, meta = model.data_preprocessor, model.dataset_meta
     head = model.decode_head if hasattr(model, 'decode_head') else model.head
-    rgb = any(getattr(preprocessor, key, False) for key in ('to_rgb', 'channel_conversion'))
+    # mmpretrain's stands beside the model, mmseg's within; they call it differently.
+    settings = {**cfg.get('data_preprocessor', {}), **cfg.model.get('data_preprocessor', {})}
+    rgb = settings.get('to_rgb') or settings.get('bgr_to_rgb')
     mean, std = (getattr(preprocessor, key, None) for key in ('mean', 'std'))
     return dict(
         task='segmentation' if hasattr(model, 'decode_head') else 'classification',

@@ -124,7 +124,7 @@ def test_metadata(fmt, exported):
         std=[58.395, 57.12, 57.375], size=[64, 64], fixed_size=False, classes=list(SHAPES),
         palette=PALETTE[1:], config='cbt-t_shapes-cls.py')
     metadata = json.loads(read_metadata(exported('cbt-t_shapes', fmt), fmt))
-    assert metadata['task'] == 'segmentation'
+    assert metadata['task'] == 'segmentation' and metadata['channel_order'] == 'RGB'
     assert metadata['classes'] == ['background', *SHAPES]
     assert metadata['palette'] == PALETTE
 
@@ -160,11 +160,9 @@ def test_example_segments(exported, image, tmp_path):
     with Image.open(tmp_path / 'labels.png') as labels:
         colour = labels.convert('RGB').getpixel((0, 0))
         labels = np.array(labels)
-    logits = predict('cbt-t_shapes', image)
-    expected, best = logits.argmax(0).numpy(), logits.topk(2, 0).values
-    clear = (best[0] - best[1] > 1e-2).numpy()  # else two classes may be on a par
-    assert len(np.unique(expected)) > 1 and clear.mean() > 0.9
-    assert np.array_equal(labels[clear], expected[clear])
+    expected = predict('cbt-t_shapes', image).argmax(0).numpy()
+    assert len(np.unique(expected)) > 1
+    assert (labels != expected).mean() < 1e-3  # where two classes are on a par
     assert list(colour) == PALETTE[labels[0, 0]]
 
 
