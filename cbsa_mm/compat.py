@@ -59,8 +59,9 @@ def allow_globals(names: list) -> AbstractContextManager:
 
 def plain_attention() -> AbstractContextManager:
     """Takes PyTorch's fused attention apart into matrix products, by a public way since 2.3."""
-    if hasattr(torch.nn, 'attention'):
-        return torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
+    attention = getattr(torch.nn, 'attention', None)
+    if hasattr(attention, 'sdpa_kernel'):
+        return attention.sdpa_kernel(attention.SDPBackend.MATH)
     return torch.backends.cuda.sdp_kernel(enable_flash=False, enable_mem_efficient=False)
 
 

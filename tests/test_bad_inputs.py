@@ -80,6 +80,18 @@ def test_empty_folders(folders, fails):
         folders / 'ade', f'train_dataloader.dataset.ann_file={folders}/none.txt'))
 
 
+@pytest.mark.slow
+def test_images_of_all_kinds_train(folders, run_tool):
+    [first, second] = (folders / 'ade/images/training').glob('*.jpg')
+    Image.open(first).convert('L').save(first)
+    Image.open(second).convert('RGBA').save(second, 'PNG')
+    for suffix, folder in (('jpg', 'images'), ('png', 'annotations')):
+        file = folders / f'ade/{folder}/training/0.{suffix}'
+        file.rename(file.with_stem('bäume 東京'))
+    run_tool(*ade20k_train(folders / 'ade'))
+    assert list((folders / 'work').glob('*/vis_data/scalars.json'))
+
+
 @pytest.mark.parametrize('config, options, message', [
     # The data's place, and what is in it.
     ('cbt-t_ade20k', [], 'there is no folder data/ade/ADEChallengeData2016/images/training'),

@@ -1,4 +1,7 @@
 """convert_checkpoint.py: released files in, the same predictions out, and back."""
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -304,3 +307,32 @@ def test_released_files_handed_to_other_tools(run_tool, tmp_path):
     save_classifier(tmp_path / 'x.pth', models.make_classifier(192, 1, 3))
     with pytest.raises(SystemExit, match='This is a CBT classifier in its released layout'):
         run_tool('test', ROOT / 'configs/cbt/cbt-t_shapes-cls.py', 'x.pth')
+
+
+def test_variant_of_another_checkpoint(run_tool, tmp_path):
+    save_segmenter(tmp_path / 'checkpoint.pth', models.make_segmenter(16, 1, 1, side=32),
+                   VARIANT.format(d=32, side=32, h=2, layers=1))
+    with pytest.raises(SystemExit, match='belongs to another checkpoint: d_model is 32'):
+        run_tool('convert_checkpoint', 'checkpoint.pth', 'y.pth')
+    assert not (tmp_path / 'y.pth').exists()
+
+
+@pytest.mark.slow
+def test_memory(tmp_path):
+    """Twice the weights' size at most, the optimizer's state aside, beside the libraries."""
+    weights = models.make_segmenter(1024, 12, 3)
+    size = sum(tensor.numel() * tensor.element_size() for tensor in weights.values())
+    momentum = {name: torch.zeros_like(tensor) for name, tensor in weights.items()}
+    torch.save(dict(model=weights, optimizer=dict(state=momentum)), tmp_path / 'checkpoint.pth')
+    tool = [sys.executable, '-c', (
+        'import resource, runpy, sys; sys.argv = sys.argv[1:]; '
+        'runpy.run_path(sys.argv[0], run_name="__main__"); '
+        'print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)'
+    ), ROOT / 'tools/model_converters/convert_checkpoint.py']
+    peaks = []
+    torch.save(models.make_segmenter(16, 1, 1, side=32), tmp_path / 'small.pth')
+    for name in ('small.pth', 'checkpoint.pth'):
+        out = subprocess.run([*tool, tmp_path / name, tmp_path / 'dst.pth'], check=True, text=True,
+                             capture_output=True).stdout
+        peaks.append(int(re.search(r'peak (\d+)', out)[1]))
+    assert peaks[1] - peaks[0] < 2 * size

@@ -60,7 +60,7 @@ def crash(*places):
 
 def finish(process, code=0):
     """Waits for a script, and gives its output."""
-    output = process.communicate(timeout=900)[0]
+    output = process.communicate(timeout=300)[0]
     assert process.returncode == code, output[-5000:]
     return output
 
