@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tool_process
 import torch
+import yapf  # noqa: F401 (writes its cache here, before the workers read it)
 from hypothesis import settings
 from PIL import Image
 from tool_process import ROOT

@@ -58,12 +58,3 @@ def test_share_of_the_machine_and_runner(benchmark):
     assert numbers['gemm']['share'] > 0
     runner = numbers['runner']['']
     assert len(runner['Runner']['times']) == len(runner['bare step']['times']) == 2
-
-
-@pytest.mark.slow
-def test_a_training_step_needs_less_memory_than_in_the_plain_form():
-    from benchmarks.parts import make_training_step
-    from benchmarks.timing import peak_memory
-    plain, ours = (peak_memory(make_training_step, form, 384, 4, False, 'cpu')
-                   for form in ('plain', 'ours'))
-    assert ours < 0.8 * plain

@@ -1,9 +1,11 @@
 """From a config file to a Runner."""
 import os.path as osp
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from inspect import signature
+from pickle import UnpicklingError
 
 from mmengine.config import Config
 from mmengine.device import get_device
@@ -144,6 +146,20 @@ class CheckedRunner(Runner):
         return loader
 
 
+def import_yapf() -> None:
+    """Imports yapf, which mmengine formats configs with, also beside other processes.
+
+    When it is imported for the first time, yapf writes a file under ~/.cache and gives it its name
+    before it is whole, so that another process that starts meanwhile fails to read it.
+    """
+    for _ in range(100):
+        try:
+            import yapf  # noqa: F401
+            return
+        except (EOFError, UnpicklingError):
+            time.sleep(0.1)
+
+
 def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
     """Builds a Runner with its model and data, after checks of what would fail late.
 
@@ -164,6 +180,7 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
     if 'train_dataloader' not in loaders:  # else mmseg 1.2 loads the training data to draw a test
         for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
             arguments.pop(key, None)
+    import_yapf()
     with building(cfg.filename or 'config'):
         runner = CheckedRunner(**arguments, cfg=cfg)
     check_model(runner.model)
