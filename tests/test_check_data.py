@@ -111,7 +111,6 @@ def test_all_faults_are_reported(check, ade):
 
 
 def test_is_as_strict_as_training(check, ade):
-    # Pipelines of one's own need no CheckSegLabels to have their labels checked.
     root, options = ade
     save(np.full((96, 128), 151, np.uint8), root / 'annotations/training/0.png')
     pipeline = ('[dict(type="LoadImageFromFile"),dict(type="LoadAnnotations"),'

@@ -220,8 +220,8 @@ def ade20k_options(root):
         'model.backbone.img_size=(64,64)', 'model.data_preprocessor.size=(64,64)',
         'model.decode_head.attn_cfg.type=CBSA', 'model.decode_head.attn_cfg.grid_size=4',
         'model.test_cfg.crop_size=(64,64)', 'model.test_cfg.stride=(48,48)',
-        'train_dataloader.dataset.pipeline.3.scale=(256,64)',
-        'train_dataloader.dataset.pipeline.4.crop_size=(64,64)',
+        'train_dataloader.dataset.pipeline.2.scale=(256,64)',
+        'train_dataloader.dataset.pipeline.3.crop_size=(64,64)',
         'val_dataloader.dataset.pipeline.1.scale=(256,64)',
         'default_hooks.checkpoint.save_last=False', 'default_hooks.checkpoint.save_best=None'
     ]

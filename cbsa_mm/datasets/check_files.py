@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from cbsa_mm.errors import DataError
 
-from .check_labels import CheckClsLabels
+from .check_labels import CheckClsLabels, CheckSegLabels
 
 FILES = {'img_path': 'image', 'seg_map_path': 'label map'}  # what a sample tells, by its keys
 
@@ -80,15 +80,29 @@ def build_dataset(cfg: dict) -> Dataset:
 
 
 def guard_dataset(dataset: Dataset) -> None:
-    """Has errors of a data set name the file at fault, and checks its labels for classification.
+    """Makes errors of a data set name the file at fault, and checks its labels.
 
     Args:
         dataset: Any data set; what is not of OpenMMLab's kind is left alone.
     """
     for part in dataset_parts(dataset):
-        classes = part.metainfo.get('classes')
-        checks = [] if classes is None else [CheckClsLabels(len(classes))]
-        part.pipeline = CheckedPipeline([*checks, *part.pipeline.transforms])
+        transforms, classes = part.pipeline.transforms, part.metainfo.get('classes')
+        if classes is not None:
+            check = CheckSegLabels(len(classes), getattr(part, 'ignore_index', 255))
+            transforms = [CheckClsLabels(len(classes)), *_check_label_maps(transforms, check)]
+        part.pipeline = CheckedPipeline(transforms)
+
+
+def _check_label_maps(transforms: list, check: CheckSegLabels) -> Iterator:
+    """Yields transforms with a check after each that loads annotations."""
+    from mmcv.transforms import LoadAnnotations, TestTimeAug
+    for step in transforms:
+        if isinstance(step, TestTimeAug):
+            step.subroutines = [Compose(_check_label_maps(variant.transforms, check))
+                                for variant in step.subroutines]
+        yield step
+        if isinstance(step, LoadAnnotations):
+            yield check
 
 
 def dataset_parts(dataset: Dataset) -> Iterator[BaseDataset]:

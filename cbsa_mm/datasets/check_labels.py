@@ -13,9 +13,9 @@ DEEP_MODES = ('I;16', 'I;16B', 'I;16L', 'I', 'F')  # Pillow's, of more than eigh
 class CheckSegLabels:
     """Checks a label map just loaded, so that an error names the file at fault.
 
-    It stands behind ``LoadAnnotations``, and does nothing where there are no labels. Without it,
-    a value outside the classes ends training with an index error on CPU and an anonymous
-    device-side assertion on a GPU, and falsifies an evaluation silently.
+    It follows ``LoadAnnotations``, where the tools of this package insert it, and does nothing
+    without labels. Unchecked, a value outside the classes ends training with an index error on CPU
+    and an anonymous device-side assertion on a GPU, and silently falsifies an evaluation.
 
     Args:
         num_classes: Labels must lie in 0..num_classes - 1,

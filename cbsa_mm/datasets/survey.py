@@ -75,9 +75,8 @@ class _Images(Dataset):
         self.dataset, self.classes = dataset, classes
         transforms = dataset.pipeline.transforms
         self.loading = [t for t in transforms if isinstance(t, LoadImageFromFile | LoadAnnotations)]
-        self.checks = [t for t in transforms if isinstance(t, CheckSegLabels)] or [
-            CheckSegLabels(len(classes), getattr(dataset, 'ignore_index', 255))]
-        self.checks.append(CheckClsLabels(len(classes)))
+        self.checks = [CheckSegLabels(len(classes), getattr(dataset, 'ignore_index', 255)),
+                       CheckClsLabels(len(classes))]
 
     def __len__(self) -> int:
         return len(self.dataset)

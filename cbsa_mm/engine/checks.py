@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from cbsa_mm.backbones import CBT
 from cbsa_mm.checkpoints import check_pretrained, load_strictly
-from cbsa_mm.datasets import CheckSegLabels, dataset_parts
+from cbsa_mm.datasets import dataset_parts
 from cbsa_mm.errors import UserError
 from cbsa_mm.layers.representatives import PooledRepresentatives
 
@@ -93,7 +93,7 @@ class ClassCountHook(Hook):
 
 
 def check_class_count(dataset: Dataset, key: str, num_classes: int | None) -> None:
-    """Checks that data set, label check and model agree on the number of classes.
+    """Checks that data set and model agree on the number of classes.
 
     Args:
         dataset: The data set.
@@ -112,10 +112,6 @@ def check_class_count(dataset: Dataset, key: str, num_classes: int | None) -> No
             raise UserError(f'{name} has {count} classes, but the model predicts {num_classes}: '
                             f'set model.{key}.num_classes={count}, or take the data set that the '
                             'model is for')
-        for transform in part.pipeline.transforms:
-            if isinstance(transform, CheckSegLabels) and transform.num_classes != count:
-                raise UserError(f'{name} has {count} classes, but CheckSegLabels in its pipeline '
-                                f'says num_classes={transform.num_classes}: set it to {count}')
 
 
 def check_model(model: nn.Module) -> None:

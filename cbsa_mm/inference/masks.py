@@ -9,15 +9,13 @@ import torch
 import torch.nn.functional as F
 from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmengine.config import Config
-from mmengine.registry import DATASETS, init_default_scope
+from mmengine.registry import init_default_scope
 from PIL import Image
 from torch import Tensor
 
-from cbsa_mm.datasets import CheckedPipeline, CheckSegLabels, check_data_folders
+from cbsa_mm.datasets import CheckedPipeline, CheckSegLabels, build_dataset, check_data_folders
 from cbsa_mm.errors import UserError, building
 from cbsa_mm.interpret import split_labels
-
-from .model import ANNOTATIONS
 
 
 @dataclass
@@ -95,7 +93,7 @@ def open_test_set(cfg: Config, foreground: Sequence[str] | None, width: int) -> 
     check_data_folders(cfg, ('test_dataloader', ))
     init_default_scope(cfg.default_scope)
     with building('test_dataloader.dataset'):
-        dataset = DATASETS.build(cfg.test_dataloader.dataset)
+        dataset = build_dataset(cfg.test_dataloader.dataset)
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     if not all('seg_map_path' in info for info in infos):
         raise UserError(f'the test set of {cfg.filename} has no masks: choose a config for '
@@ -109,8 +107,8 @@ def open_test_set(cfg: Config, foreground: Sequence[str] | None, width: int) -> 
     if unknown:
         raise UserError(f'{", ".join(unknown)}: no class of the data set, which are '
                         f'{", ".join(classes)}')
-    load = [t for t in cfg.test_dataloader.dataset.pipeline
-            if t['type'] in ('LoadImageFromFile', *ANNOTATIONS)]
+    load = [step for step in dataset.pipeline.transforms
+            if isinstance(step, LoadImageFromFile | LoadAnnotations | CheckSegLabels)]
     labels = [classes.index(name) for name in foreground]
     return MaskedImages(infos, CheckedPipeline(load),
                         partial(split_labels, foreground=labels, width=width))

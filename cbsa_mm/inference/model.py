@@ -16,8 +16,6 @@ from cbsa_mm.errors import DataError, UserError, building
 
 from .loading import load_checkpoint
 
-ANNOTATIONS = ('LoadAnnotations', 'CheckSegLabels')
-
 
 def build_model(cfg: Config) -> nn.Module:
     """Builds the model of a config as the Runner does, with the data preprocessor."""
@@ -70,7 +68,7 @@ def image_pipeline(cfg: Config) -> Compose:
     """
     init_default_scope(cfg.default_scope)
     steps = [step for step in cfg.test_dataloader.dataset.pipeline
-             if step['type'] not in ANNOTATIONS]
+             if step['type'] != 'LoadAnnotations']
     if not any('Load' in str(step['type']) for step in steps):
         steps = [dict(type='LoadImageFromFile'), _bgr_to_rgb, *steps]
     return CheckedPipeline(steps)

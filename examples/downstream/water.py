@@ -3,11 +3,9 @@
 # python -m cbsa_mm train water.py
 _base_ = ['cbsa_mm::cbt/cbt-t_camvid.py']
 model = dict(decode_head=dict(num_classes=2))
-train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
-train_pipeline[2].num_classes = test_pipeline[3].num_classes = 2
 data = dict(
     type='BaseSegDataset', data_root='data',
     metainfo=dict(classes=('land', 'water'), palette=[[90, 140, 60], [40, 90, 200]]))
-train_dataloader = dict(dataset=dict(**data, pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(**data, pipeline=test_pipeline))
+train_dataloader = dict(dataset=data)
+val_dataloader = dict(dataset=data)
 test_dataloader = val_dataloader

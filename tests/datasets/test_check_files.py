@@ -163,7 +163,7 @@ def test_errors_that_no_file_is_to_blame_for_stay_what_they_are(classification):
         dataset[0]
 
 
-def test_reaches_into_wrappers_and_test_time_augmentation():
+def test_reaches_into_wrappers_and_test_time_augmentation(tmp_path):
     init_default_scope('mmseg')
     tta = Config.fromfile(DATASETS / 'shapes.py').tta_pipeline
     dataset = build_dataset(dict(type='ConcatDataset', datasets=[
@@ -176,3 +176,6 @@ def test_reaches_into_wrappers_and_test_time_augmentation():
     for name, message in (('img_path', 'image'), ('seg_map_path', 'label map')):
         with pytest.raises(DataError, match=f'there is no {message} nowhere.png'):
             first.pipeline(dict(data_info, seg_fields=[], **{name: 'nowhere.png'}))
+    Image.new('L', (128, 128), 6).save(tmp_path / 'labels.png')
+    with pytest.raises(DataError, match=r'labels.png has values \[6\] outside the 6 classes'):
+        first.pipeline(dict(data_info, seg_fields=[], seg_map_path=str(tmp_path / 'labels.png')))

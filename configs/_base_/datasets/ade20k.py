@@ -6,7 +6,6 @@ tta_ratios = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', reduce_zero_label=True),
-    dict(type='CheckSegLabels', num_classes=150),
     dict(type='RandomResize', scale=scale, ratio_range=(0.5, 2.0), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
@@ -17,7 +16,6 @@ test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=scale, keep_ratio=True),
     dict(type='LoadAnnotations', reduce_zero_label=True),
-    dict(type='CheckSegLabels', num_classes=150),
     dict(type='PackSegInputs'),
 ]
 tta_pipeline = [
@@ -28,7 +26,6 @@ tta_pipeline = [
         [dict(type='RandomFlip', prob=0., direction='horizontal'),
          dict(type='RandomFlip', prob=1., direction='horizontal')],
         [dict(type='LoadAnnotations', reduce_zero_label=True)],
-        [dict(type='CheckSegLabels', num_classes=150)],
         [dict(type='PackSegInputs')],
     ])
 ]

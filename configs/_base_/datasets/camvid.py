@@ -3,15 +3,31 @@
 _base_ = './ade20k.py'
 crop_size = (240, 320)
 scale = (320, 240)
-load, check = dict(type='LoadAnnotations'), dict(type='CheckSegLabels', num_classes=11)
-train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
-train_pipeline[1:3] = test_pipeline[2:4] = load, check
-train_pipeline[3].update(scale=scale, ratio_range=(1.0, 1.5))
-train_pipeline[4].crop_size = crop_size
-test_pipeline[1].scale = scale
-tta_pipeline = _base_.tta_pipeline
-tta_pipeline[1].transforms[0] = [test_pipeline[1]]
-tta_pipeline[1].transforms[2:4] = [load], [check]
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='RandomResize', scale=scale, ratio_range=(1.0, 1.5), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=scale, keep_ratio=True),
+    dict(type='LoadAnnotations'),
+    dict(type='PackSegInputs'),
+]
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='TestTimeAug', transforms=[
+        [dict(type='Resize', scale=scale, keep_ratio=True)],
+        [dict(type='RandomFlip', prob=0., direction='horizontal'),
+         dict(type='RandomFlip', prob=1., direction='horizontal')],
+        [dict(type='LoadAnnotations')],
+        [dict(type='PackSegInputs')],
+    ])
+]
 train_dataloader = dict(
     batch_size=8,
     num_workers=2,

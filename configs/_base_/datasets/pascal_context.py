@@ -4,16 +4,32 @@
 _base_ = './ade20k.py'
 crop_size = (480, 480)
 scale = (4160, 520)
-load, check = dict(type='LoadAnnotations'), dict(type='CheckSegLabels', num_classes=60)
-train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
-train_pipeline[1:3] = test_pipeline[2:4] = load, check
-train_pipeline[3].scale = test_pipeline[1].scale = scale
-train_pipeline[4].crop_size = crop_size
-tta_pipeline = _base_.tta_pipeline
-tta_pipeline[1].transforms[2:4] = [load], [check]
-tta_pipeline[1].transforms[0] = [
-    dict(type='Resize', scale=(int(r * 4160), int(r * 520)), keep_ratio=True)
-    for r in _base_.tta_ratios
+tta_ratios = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='RandomResize', scale=scale, ratio_range=(0.5, 2.0), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=scale, keep_ratio=True),
+    dict(type='LoadAnnotations'),
+    dict(type='PackSegInputs'),
+]
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='TestTimeAug', transforms=[
+        [dict(type='Resize', scale=(int(r * 4160), int(r * 520)), keep_ratio=True)
+         for r in tta_ratios],
+        [dict(type='RandomFlip', prob=0., direction='horizontal'),
+         dict(type='RandomFlip', prob=1., direction='horizontal')],
+        [dict(type='LoadAnnotations')],
+        [dict(type='PackSegInputs')],
+    ])
 ]
 train_dataloader = dict(
     batch_size=2,

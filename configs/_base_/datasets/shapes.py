@@ -2,14 +2,12 @@
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='CheckSegLabels', num_classes=6),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='CheckSegLabels', num_classes=6),
     dict(type='PackSegInputs'),
 ]
 tta_pipeline = [
@@ -18,7 +16,6 @@ tta_pipeline = [
         [dict(type='RandomFlip', prob=0., direction='horizontal'),
          dict(type='RandomFlip', prob=1., direction='horizontal')],
         [dict(type='LoadAnnotations')],
-        [dict(type='CheckSegLabels', num_classes=6)],
         [dict(type='PackSegInputs')],
     ])
 ]

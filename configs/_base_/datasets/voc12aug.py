@@ -4,11 +4,35 @@
 # ImageSets/Segmentation/{train,aug,val}.txt there; SegmentationClassAug and aug.txt are made by
 # mmseg's converter.
 _base_ = './ade20k.py'
-load, check = dict(type='LoadAnnotations'), dict(type='CheckSegLabels', num_classes=21)
-train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
-train_pipeline[1:3] = test_pipeline[2:4] = load, check
-tta_pipeline = _base_.tta_pipeline
-tta_pipeline[1].transforms[2:4] = [load], [check]
+crop_size = (512, 512)
+scale = (2048, 512)
+tta_ratios = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='RandomResize', scale=scale, ratio_range=(0.5, 2.0), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=scale, keep_ratio=True),
+    dict(type='LoadAnnotations'),
+    dict(type='PackSegInputs'),
+]
+tta_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='TestTimeAug', transforms=[
+        [dict(type='Resize', scale=(int(r * 2048), int(r * 512)), keep_ratio=True)
+         for r in tta_ratios],
+        [dict(type='RandomFlip', prob=0., direction='horizontal'),
+         dict(type='RandomFlip', prob=1., direction='horizontal')],
+        [dict(type='LoadAnnotations')],
+        [dict(type='PackSegInputs')],
+    ])
+]
 voc = dict(
     type='PascalVOCDataset',
     data_root='data/VOCdevkit/VOC2012',
