@@ -11,13 +11,13 @@ import yaml
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset, Compose
 from mmengine.registry import DATASETS, MODELS, init_default_scope
-from mmengine.runner import Runner
 from mmengine.utils import to_2tuple
 from PIL import Image
 from torchvision import transforms
 
 import cbsa_mm  # noqa: F401
 from cbsa_mm.datasets.shapes import render
+from cbsa_mm.engine.launch import CheckedRunner
 from cbsa_mm.interpret import count_flops
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
@@ -149,8 +149,10 @@ TRAINED = set()
 @pytest.mark.parametrize('path', [
     pytest.param(path, id=path.stem, marks=() if path in SAMPLE else pytest.mark.slow)
     for path in EXPERIMENTS])
-def test_trains(path, tmp_path, monkeypatch):
-    cfg, head = load(path)
+def test_inherited_one_trains(path, tmp_path, monkeypatch):
+    downstream = tmp_path / 'downstream.py'
+    downstream.write_text(f"_base_ = ['cbsa_mm::{path.relative_to(CONFIGS)}']")
+    cfg, head = load(downstream)
     shrink(cfg, head)
     used = repr([cfg.get(part) for part in (
         'model', 'data_preprocessor', 'train_dataloader', 'optim_wrapper', 'param_scheduler')])
@@ -159,7 +161,7 @@ def test_trains(path, tmp_path, monkeypatch):
     TRAINED.add(used)
     monkeypatch.setattr(Config, 'pretty_text', '')  # for the log; it takes longer than the training
     cfg.work_dir = str(tmp_path)
-    runner = Runner.from_cfg(cfg)
+    runner = CheckedRunner.from_cfg(cfg)
     runner.train()
     losses, _ = runner.message_hub.get_scalar('train/loss').data
     assert len(losses) == 2 and np.isfinite(losses).all()

@@ -141,6 +141,9 @@ class CheckedRunner(Runner):
                          seed: int | None = None,
                          diff_rank_seed: bool = False) -> DataLoader:
         """Builds a data loader, as the base class does."""
+        if isinstance(dataloader, dict) and isinstance(dataloader.get('collate_fn'), dict):
+            # Inheriting by package name adds it to every type; here it would be an argument.
+            dataloader['collate_fn'].pop('_scope_', None)
         loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
         guard_dataset(loader.dataset)
         return loader
