@@ -25,14 +25,14 @@ PARTS = {
 
 
 def config_path(name: str = '') -> str:
-    """The path of a config of this package, to inherit from where ``cbsa_mm::`` is not known.
+    """Returns the path of a shipped config, to inherit from where ``cbsa_mm::`` is not known.
 
-    In a config that a library reads before this package is imported, such as with mmseg's own
+    For configs that are read before this package is imported, such as with mmseg's own
     ``tools/train.py``: ``_base_ = [__import__('cbsa_mm').config_path('cbt/cbt-s_ade20k.py')]``.
 
     Args:
-        name: The config within the folder of configs, such as 'cbt/cbt-s_ade20k.py'; that folder
-            if empty.
+        name: The config within the configs folder, such as 'cbt/cbt-s_ade20k.py'; if empty, the
+            folder itself.
 
     Raises:
         FileNotFoundError: If there is no such config.

@@ -10,7 +10,7 @@ def main() -> None:
     tools = {path.stem: path for path in sorted(folder.rglob('*.py'))}
     if len(sys.argv) < 2 or sys.argv[1] not in tools:
         sys.exit(f'usage: python -m cbsa_mm TOOL [ARGUMENT ...]\n\nTOOL is one of '
-                 f'{", ".join(sorted(tools))}; each tells its arguments with --help.\nThe scripts '
+                 f'{", ".join(sorted(tools))}; run TOOL --help for its arguments.\nThe scripts '
                  f'are in {folder}, with dist_train.sh and dist_test.sh for several processes.')
     tool = tools[sys.argv[1]]
     sys.argv[:2] = [str(tool)]

@@ -1,4 +1,4 @@
-"""The classifiers by name, for mmpretrain's ``list_models``, ``get_model`` and inferencers."""
+"""Classifiers by name, for mmpretrain's ``list_models``, ``get_model`` and inferencers."""
 from mmpretrain.apis import ModelHub
 
 from cbsa_mm import MIM

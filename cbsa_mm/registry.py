@@ -1,20 +1,20 @@
 """The scope ``cbsa_mm`` of mmengine's registries.
 
-mmengine enters it to build what a config inherits from ``cbsa_mm::``. The scope is empty: it finds
-whatever the scope around it finds.
+mmengine enters it when a config inherits from ``cbsa_mm::``. The scope is empty and passes look-ups
+to the enclosing scope.
 """
 import sys
 
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.registry import DefaultScope, Registry, root
 
-# The table of packages whose configs can be inherited. Of a submodule, mmengine finds the folder
-# however the package is installed.
+# The table of packages whose configs can be inherited. For a submodule, mmengine finds the folder
+# regardless of how the package is installed.
 MODULE2PACKAGE['cbsa_mm'] = 'cbsa_mm.version'
 
 
 class PassingRegistry(Registry):
-    """A registry that passes look-ups to the scope around its own."""
+    """A registry that passes look-ups to the enclosing scope."""
 
     def get(self, key: str) -> type | None:
         """Looks a class up by name."""
@@ -27,7 +27,7 @@ class PassingRegistry(Registry):
 
 
 def scopes_around() -> list[str]:
-    """The scope that was entered before ``cbsa_mm``; if there is none, the libraries in use."""
+    """The scope entered before ``cbsa_mm``; if there is none, the imported libraries."""
     entered = [scope.scope_name for scope in DefaultScope._instance_dict.values()]
     around = [scope for scope in entered if scope != 'cbsa_mm']
     return around[-1:] or [name for name in ('mmseg', 'mmpretrain', 'mmdet')

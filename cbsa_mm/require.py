@@ -1,27 +1,27 @@
-"""What to say when one of the OpenMMLab libraries is missing."""
+"""Imports OpenMMLab libraries, or explains how to install them."""
 from importlib import import_module
 
 SETS = (
     "one set of the OpenMMLab libraries: pip install 'cbsa-mm[onedl]' (current PyTorch) or "
     "'cbsa-mm[openmmlab]' (the original distributions), not both")
 DETECTION = (
-    "it beside an mmcv with compiled ops, as docs/detection.md says: pip install "
+    "it with an mmcv with compiled ops, see docs/detection.md: pip install "
     "'cbsa-mm[openmmlab,detection]'")
 
 
 class MissingLibraryError(ImportError):
-    """An OpenMMLab library that a part of cbsa_mm needs can't be imported."""
+    """An OpenMMLab library that a part of cbsa_mm needs cannot be imported."""
 
 
 def require(library: str) -> None:
-    """Imports an OpenMMLab library, or says how to get it.
+    """Imports an OpenMMLab library, or explains how to install it.
 
     Args:
         library: Import name, such as 'mmseg'.
 
     Raises:
-        MissingLibraryError: If it is not installed, or fails to import (as mmseg does beside an
-            mmcv that it does not support).
+        MissingLibraryError: If it is not installed or fails to import (as mmseg does with an
+            unsupported mmcv).
     """
     try:
         import_module(library)

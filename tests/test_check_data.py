@@ -149,7 +149,7 @@ def test_classification(check, imagenet, tmp_path):
 
 @pytest.mark.parametrize('make, message', [
     (lambda images: None, 'there is no folder data/images/training'),
-    (lambda images: images.mkdir(parents=True), 'it has no images: look at its data_root'),
+    (lambda images: images.mkdir(parents=True), 'it has no images: check its data_root'),
 ])
 def test_a_data_set_that_is_not_there(make, message, check, tmp_path):
     make(tmp_path / 'data/images/training')

@@ -124,5 +124,5 @@ def test_tools_name_the_missing_library(run_tool, monkeypatch):
         run_tool('train', config)
     monkeypatch.setitem(sys.modules, 'mmdet.models', None)
     config = Path(__file__).parents[1] / 'configs/detection/cbt-s_mask-rcnn_coco.py'
-    with pytest.raises(SystemExit, match='needs mmdet.models, .* beside an mmcv with compiled ops'):
+    with pytest.raises(SystemExit, match='needs mmdet.models, .* with an mmcv with compiled ops'):
         run_tool('train', config)

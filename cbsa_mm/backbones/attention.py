@@ -16,13 +16,13 @@ for attention in (CBSA, MHSA, TSSA, AdaptedMHSA, LinearAttention):
 
 @MODELS.register_module()
 def MSSA(*args, **kwargs) -> CBSA:
-    """CRATE's attention among all tokens, softmax(W W^T / sqrt(p)) W, arXiv 2306.01129."""
+    """CRATE's attention over all tokens, softmax(W W^T / sqrt(p)) W, arXiv 2306.01129."""
     return CBSA(*args, representatives='tokens', **kwargs)
 
 
 @MODELS.register_module()
 def AgentAttention(*args, **kwargs) -> CBSA:
-    """Pooled representatives that are not contracted, arXiv 2312.08874, with one projection."""
+    """Pooled representatives without contraction, arXiv 2312.08874, with one projection."""
     return CBSA(*args, contraction='none', **kwargs)
 
 
@@ -31,8 +31,8 @@ def build_attention(cfg: dict, embed_dims: int, num_heads: int,
     """Builds the attention of one layer.
 
     Args:
-        cfg: ``type`` and the arguments of its own, such as ``dict(type='CBSA', grid_size=8)``; any
-            module will do that is called as ``attn(x, grid, grid_offset)``.
+        cfg: ``type`` and its arguments, such as ``dict(type='CBSA', grid_size=8)``; any
+            module that is called as ``attn(x, grid, grid_offset)``.
         embed_dims: Width d of the tokens.
         num_heads: Number of heads.
         head_dims: Width of a head; ``embed_dims // num_heads`` if not given.

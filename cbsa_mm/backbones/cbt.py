@@ -21,35 +21,36 @@ class CBT(BaseModule):
     """Contract-and-Broadcast Transformer.
 
     A convolutional stem, a class token, position embeddings, and blocks of CBSA and ISTA. Images
-    may have any size: the position embeddings are interpolated to the grid at hand. With another
-    attention or stem it is CRATE, ToST and others in the same setting.
+    may have any size: the position embeddings are interpolated to their grid. With another
+    attention or stem, it becomes CRATE, ToST and others in the same setting.
 
     Args:
         arch: 'tiny', 'small', 'base' or 'large', or a dict with ``embed_dims``, ``num_layers``,
             ``num_heads`` and, if it is not ``embed_dims // num_heads``, ``head_dims``.
-        img_size: Height and width, or side, of the images that the position embeddings are for.
+        img_size: Height and width, or side, of the images that the position embeddings fit.
         patch_size: Pixels per token and side, a power of two.
         in_channels: Channels of the image.
-        attn_cfg: The attention of all layers, or a list with that of each: its type, 'CBSA',
+        attn_cfg: The attention of all layers, or a list with one per layer: its type, 'CBSA',
             'MSSA', 'TSSA', 'AgentAttention', 'MHSA' or another in mmengine's registry MODELS, and
             its arguments, such as ``dict(type='CBSA', grid_size=8)``.
         stem: 'conv', 'linear' as in CRATE, or 'patch' as in ViT.
         grid_offset: Index of the first token that is pooled to representatives: 0 as in the
-            released classifiers (class token in, last patch out), 1 for exactly the patches.
+            released classifiers (includes the class token, omits the last patch), 1 for exactly
+            the patches.
         out_indices: Layers whose output is returned, in ascending order; negative ones are counted
             from the end.
         out_type: 'cls_token' (B, d) for classification, 'featmap' (B, d, H, W) for dense
             prediction, 'raw' (B, 1 + H * W, d) for all tokens, the class token first.
-        final_norm: Whether the last layer's output passes a LayerNorm.
-        drop_path_rate: Stochastic depth of the residual branches, growing linearly to this rate.
+        final_norm: Whether to apply a LayerNorm to the last layer's output.
+        drop_path_rate: Stochastic depth of the residual branches, increasing linearly to this rate.
         frozen_stages: -1 to train all; 0 to freeze stem, class token and position embeddings; n to
             freeze the first n layers as well (and the final norm when these are all layers).
         with_cp: Whether to recompute the layers in the backward pass, which saves memory.
         deploy: Whether to build the form of :meth:`switch_to_deploy`, for weights in that form.
-        init_cfg: Initialization in mmengine's manner, such as ``dict(type='Pretrained', ...)``.
+        init_cfg: mmengine's initialization config, such as ``dict(type='Pretrained', ...)``.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is invalid.
     """
 
     num_extra_tokens = 1
@@ -128,7 +129,7 @@ class CBT(BaseModule):
             One output of ``out_type`` for each of ``out_indices``.
 
         Raises:
-            UserError: If the images have another number of channels.
+            UserError: If the images have a different number of channels.
         """
         if image.ndim != 4 or image.shape[1] != self.in_channels:
             raise UserError(f'{type(self).__name__} with in_channels={self.in_channels} takes '
@@ -158,9 +159,9 @@ class CBT(BaseModule):
         return x
 
     def switch_to_deploy(self) -> None:
-        """Folds what is constant at inference: BatchNorms, LayerNorms' affines, ISTA's matrix.
+        """Folds constants for inference: BatchNorms, LayerNorms' affines, ISTA's matrix.
 
-        The outputs stay the same up to rounding; the parameters get other names and shapes.
+        Outputs stay the same up to rounding; names and shapes of the parameters change.
         """
         if isinstance(self.stem, ConvStem):
             self.stem.switch_to_deploy()
@@ -169,15 +170,15 @@ class CBT(BaseModule):
         self._freeze()
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
-        """Tells the depth of a parameter for layer-wise learning rate decay.
+        """Returns the depth of a parameter for layer-wise learning rate decay.
 
         Args:
-            param_name: Name of the parameter, ``prefix`` included.
-            prefix: What stands before the backbone's own names, such as 'backbone.'.
+            param_name: Name of the parameter, including ``prefix``.
+            prefix: Prefix of the backbone's names, such as 'backbone.'.
 
         Returns:
             Depth and number of depths: 0 for stem, class token and position embeddings, i + 1 for
-            layer i, the last for what follows.
+            layer i, the last for everything after.
         """
         num_depths = self.num_layers + 2
         name = param_name.removeprefix(prefix)
@@ -189,7 +190,7 @@ class CBT(BaseModule):
         return num_depths - 1, num_depths
 
     def train(self, mode: bool = True) -> 'CBT':
-        """Sets the mode; what is frozen stays in evaluation mode."""
+        """Sets the mode; frozen modules stay in evaluation mode."""
         super().train(mode)
         for module in self._frozen_modules():
             module.eval()
@@ -217,14 +218,14 @@ class CBT(BaseModule):
                                  f'got {i}')
         out_indices = tuple(i % self.num_layers for i in out_indices)
         if not out_indices or sorted(set(out_indices)) != list(out_indices):
-            raise ValueError(f'out_indices must name layers in ascending order, got {out_indices}')
+            raise ValueError(f'out_indices must list layers in ascending order, got {out_indices}')
         return out_indices
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
-        """Fits a checkpoint's position embeddings to this model's grid while loading.
+        """Resizes a checkpoint's position embeddings to this model's grid while loading.
 
         Raises:
-            UserError: If they are of another width, or for a grid that can't be told.
+            UserError: If their width differs or their grid is unknown.
         """
         key = prefix + 'pos_embed'
         if key in state_dict and state_dict[key].shape != self.pos_embed.shape:
@@ -237,12 +238,12 @@ class CBT(BaseModule):
                             f'(1, tokens, d), got {tuple(pos_embed.shape)}')
         num_patches, embed_dims = pos_embed.shape[1] - self.num_extra_tokens, pos_embed.shape[2]
         if embed_dims != self.embed_dims:
-            raise UserError(f'the checkpoint is of another arch: its embed_dims is {embed_dims}, '
+            raise UserError(f'the checkpoint has another arch: its embed_dims is {embed_dims}, '
                              f"this {type(self).__name__}'s {self.embed_dims}")
         side = round(max(num_patches, 0)**0.5)
         if not side or side**2 != num_patches:
-            raise UserError(f"can't tell the grid of the {num_patches} position embeddings in the "
-                            f'checkpoint, as it is not square; build {type(self).__name__} with '
+            raise UserError(f"the grid of the checkpoint's {num_patches} position embeddings is "
+                            f'unknown, since it is not square; build {type(self).__name__} with '
                             'the img_size that they were trained for')
         return self._resize_pos_embed(pos_embed, (side, side), self.grid)
 

@@ -1,4 +1,4 @@
-"""Plain ViTs, and those whose attention is adapted to CBSA (arXiv 2509.16875v3, figure 9)."""
+"""Plain ViTs, and ViTs whose attention is adapted to CBSA (arXiv 2509.16875v3, figure 9)."""
 from collections.abc import Sequence
 
 from mmengine.registry import MODELS
@@ -13,26 +13,26 @@ from .cbt import CBT, resolve_arch
 
 @MODELS.register_module()
 class PlainViT(CBT):
-    """ViT (arXiv 2010.11929) in CBT's frame: softmax attention and MLPs, patches as tokens.
+    """ViT (arXiv 2010.11929) with CBT's interface: softmax attention and MLPs, patches as tokens.
 
-    Stochastic depth leaves out attention and MLP apart, as in timm. Weights of other libraries'
-    ViTs load as they are, by the names of timm, mmpretrain or mmseg: as a checkpoint, or by
+    Stochastic depth drops attention and MLP separately, as in timm. ViT weights with the names of
+    timm, mmpretrain or mmseg load directly: as a checkpoint, or by
     ``init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')``, without prefix for the
     file of a bare ViT.
 
     Args:
         arch: 'tiny', 'small', 'base' or 'large', or a dict, as in :class:`CBT`.
-        img_size: Height and width, or side, of the images that the position embeddings are for.
+        img_size: Height and width, or side, of the images that the position embeddings fit.
         attn_cfg: The attention, as in :class:`CBT`; ``dict(type='MHSA')`` by default.
-        mlp_ratio: Width of the MLPs' hidden layer in units of the tokens' width.
-        norm_eps: Of the LayerNorms; 1e-6 as in timm, 1e-5 in Segmenter.
+        mlp_ratio: Ratio of the MLPs' hidden width to the tokens' width.
+        norm_eps: Epsilon of the LayerNorms; 1e-6 as in timm, 1e-5 in Segmenter.
         interpolate_mode: How position embeddings are resized, 'bicubic' as in timm, or 'bilinear'
             as in Segmenter.
-        kwargs: :class:`CBT`'s further arguments, such as ``patch_size``, ``stem`` ('patch' by
+        kwargs: Other arguments of :class:`CBT`, such as ``patch_size``, ``stem`` ('patch' by
             default), ``grid_offset``, ``out_type``, ``drop_path_rate``, ``init_cfg``.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is invalid.
     """
 
     def __init__(self,
@@ -43,7 +43,7 @@ class PlainViT(CBT):
                  norm_eps: float = 1e-6,
                  interpolate_mode: str = 'bicubic',
                  **kwargs) -> None:
-        # The layers are built by these.
+        # Needed to build the layers.
         self.mlp_ratio, self.norm_eps = mlp_ratio, norm_eps
         self.interpolate_mode = interpolate_mode
         kwargs = dict(stem='patch') | kwargs
@@ -63,10 +63,10 @@ class PlainViT(CBT):
 
     @staticmethod
     def own_name(name: str) -> str | None:
-        """The name here of a ViT's tensor in timm, mmpretrain or mmseg.
+        """Our name of a ViT's tensor in timm, mmpretrain or mmseg.
 
         Returns:
-            The name; None for tensors outside the backbone; others' names as they are.
+            The name; None for tensors outside the backbone; unknown names unchanged.
         """
         if PLAIN_VIT.knows(name, 'ours'):
             return name
@@ -76,16 +76,16 @@ class PlainViT(CBT):
         return PLAIN_VIT.rename(name, 'released') if PLAIN_VIT.knows(name, 'released') else name
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
-        """Takes the names of other libraries while loading.
+        """Renames tensors of other libraries while loading.
 
         Raises:
-            UserError: If a tensor is there by two names, or as in :class:`CBT`.
+            UserError: If a tensor has two names, or as in :class:`CBT`.
         """
         for key in [key for key in state_dict if key.startswith(prefix)]:
             tensor, name = state_dict.pop(key), self.own_name(key.removeprefix(prefix))
             if name is not None:
                 if prefix + name in state_dict:
-                    raise UserError(f'the checkpoint has {name} twice, as {key} too')
+                    raise UserError(f'the checkpoint has {name} twice: also as {key}')
                 state_dict[prefix + name] = tensor
         super()._load_from_state_dict(state_dict, prefix, *args)
 
@@ -97,14 +97,14 @@ class AdaptedViT(PlainViT):
     Args:
         arch: As in :class:`PlainViT`.
         img_size: As in :class:`PlainViT`.
-        adapted_layers: Indices of the layers that are adapted, negative ones counted from the end;
+        adapted_layers: Indices of the layers to adapt, negative ones counted from the end;
             all by default.
         grid_size: Representatives per side; there are ``grid_size ** 2``.
         contraction: Whether representatives are contracted; in the released code they are not.
-        kwargs: :class:`PlainViT`'s further arguments.
+        kwargs: Other arguments of :class:`PlainViT`.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is invalid.
     """
 
     def __init__(self,

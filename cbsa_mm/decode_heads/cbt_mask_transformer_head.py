@@ -18,17 +18,17 @@ class CBTMaskTransformerHead(BaseDecodeHead):
     A mask is the cosine similarity of each patch with a class, normalised over the classes.
 
     Args:
-        in_channels: Width d of the encoder's feature map, which is the decoder's width too.
+        in_channels: Width d of the encoder's feature map and the decoder.
         num_layers: Attention layers. The published decoders have 3 for ViT-T and -S, 6 for -B and
             9 for -L.
         num_heads: Subspaces h.
         head_dims: Width p of a subspace.
         attn_cfg: The attention and its arguments, as in :class:`cbsa_mm.backbones.CBT`;
-            ``dict(type='CBSA', grid_size=10)`` by default. Pooled representatives are of the patch
-            tokens only.
+            ``dict(type='CBSA', grid_size=10)`` by default. Only patch tokens are pooled to
+            representatives.
         with_cp: Whether to recompute the layers in the backward pass, which saves memory.
         deploy: Whether to build the form of :meth:`switch_to_deploy`, for weights in that form.
-        kwargs: :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`'s arguments, such as
+        kwargs: Arguments of :class:`mmseg.models.decode_heads.decode_head.BaseDecodeHead`, such as
             ``num_classes``, ``loss_decode``, ``align_corners``, ``ignore_index``.
 
     Raises:
@@ -51,14 +51,14 @@ class CBTMaskTransformerHead(BaseDecodeHead):
         super().__init__(in_channels, **kwargs)
         del self.conv_seg  # the masks are the logits
         if self.channels != self.in_channels:
-            raise ValueError(f'the decoder works at the width of its input: channels='
+            raise ValueError(f'the decoder has the width of its input: channels='
                              f'{self.channels} must equal in_channels={self.in_channels}')
         if num_layers < 1:
             raise ValueError(f'num_layers must be at least 1, got {num_layers}')
         if self.out_channels < 2:
-            raise ValueError('masks are normalised over the classes, so that one output channel '
+            raise ValueError('masks are normalised over the classes, so one output channel '
                              'would be constant: for binary segmentation use num_classes=2 and '
-                             'leave out_channels out')
+                             'do not set out_channels')
         self.class_embed = nn.Parameter(torch.empty(1, self.out_channels, self.channels))
         attn_cfg = attn_cfg or self.default_attn_cfg
         self.layers = ModuleList(
@@ -85,7 +85,7 @@ class CBTMaskTransformerHead(BaseDecodeHead):
     def switch_to_deploy(self) -> None:
         """Folds the affines of the layers' LayerNorms into the projections, for inference.
 
-        The outputs stay the same up to rounding; the parameters get other names and shapes.
+        Outputs stay the same up to rounding; names and shapes of the parameters change.
         """
         for layer in self.layers:
             layer.switch_to_deploy()
@@ -94,13 +94,13 @@ class CBTMaskTransformerHead(BaseDecodeHead):
         """Predicts masks.
 
         Args:
-            inputs: Feature maps of the encoder, of which ``in_index`` is (B, d, H, W).
+            inputs: Feature maps of the encoder; that at ``in_index`` is (B, d, H, W).
 
         Returns:
             Logits (B, num_classes, H, W), at the feature map's resolution.
 
         Raises:
-            UserError: If that feature map has another shape.
+            UserError: If that feature map has a different shape.
         """
         x = self._transform_inputs(inputs)
         if x.ndim != 4 or x.shape[1] != self.in_channels:
@@ -110,13 +110,13 @@ class CBTMaskTransformerHead(BaseDecodeHead):
         patches, classes = self._decode(x)
         masks = F.normalize(patches, dim=-1) @ F.normalize(classes, dim=-1).mT
         masks = self.mask_norm(masks)                                             # (B, H*W, K)
-        # Upsampling reads the masks one by one: several times faster where each is contiguous.
+        # Upsampling reads the masks one by one, several times faster if each is contiguous.
         return masks.transpose(1, 2).unflatten(2, x.shape[2:]).contiguous()
 
     def _decode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Maps features (B, d, H, W) to those of patches (B, H*W, d) and classes (B, K, d)."""
         grid = tuple(x.shape[2:])
-        # Joining as the features lie, then transposing, is the faster order.
+        # Concatenating before transposing is faster.
         x = torch.cat([x.flatten(2), self.class_embed.mT.expand(x.shape[0], -1, -1)], dim=2)
         x = x.mT.contiguous()                                                     # (B, H*W+K, d)
         for layer in self.layers:

@@ -12,7 +12,7 @@ from .cbt_mask_transformer_head import CBTMaskTransformerHead
 class DEPICTSAHead(CBTMaskTransformerHead):
     """DEPICT-SA: self-attention among patch tokens and class embeddings.
 
-    Its arguments are :class:`CBTMaskTransformerHead`'s, and so is all but the attention.
+    Same as :class:`CBTMaskTransformerHead` except for the default attention.
     """
 
     default_attn_cfg = dict(type='MSSA', output='tied')
@@ -23,10 +23,10 @@ class DEPICTCAHead(DEPICTSAHead):
     """DEPICT-CA: self-attention among patch tokens, then the classes attend to them.
 
     Args:
-        in_channels: Width d of the encoder's feature map, which is the decoder's width too.
+        in_channels: Width d of the encoder's feature map and the decoder.
         num_cross_layers: Layers in which the classes attend to the patches.
-        cross_head_dims: Width of a subspace in these.
-        kwargs: :class:`CBTMaskTransformerHead`'s further arguments.
+        cross_head_dims: Width of a subspace in these layers.
+        kwargs: Other arguments of :class:`CBTMaskTransformerHead`.
 
     Raises:
         ValueError: If ``num_cross_layers`` is below 1, or as the base class does.
@@ -59,5 +59,5 @@ class DEPICTCAHead(DEPICTSAHead):
             patches = layer(patches, grid)
         patches = self.norm(patches)
         for norm, attn in zip(self.cross_norms, self.cross_layers):
-            classes = classes + attn(classes, norm(patches))  # the classes go in as they are
+            classes = classes + attn(classes, norm(patches))  # the classes are not normalised
         return patches, self.class_norm(classes)

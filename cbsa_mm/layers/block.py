@@ -13,10 +13,10 @@ class Block(nn.Module):
         embed_dims: Width d of the tokens.
         attn: An attention layer called as ``attn(x, grid, grid_offset)``.
         ista: The sparsification step; the decoder's blocks have none.
-        mlp: A ViT's MLP; it has a skip connection around it, which ISTA has not.
-        drop_path: Probability with which a sample skips the attention; and, drawn anew, the MLP.
+        mlp: A ViT's MLP; unlike ISTA, it has a skip connection.
+        drop_path: Probability that a sample skips the attention and, drawn separately, the MLP.
         with_cp: Whether to recompute the block in the backward pass, which saves memory.
-        eps: Of the LayerNorms.
+        eps: Epsilon of the LayerNorms.
     """
 
     def __init__(self,
@@ -49,9 +49,9 @@ class Block(nn.Module):
         return x if self.mlp is None else x + self.drop_path(self.mlp(self.norm2(x)))
 
     def switch_to_deploy(self) -> None:
-        """Folds what is constant at inference: norm1's affine into the attention's projection, and
-        ISTA into one matrix. norm2 keeps its affine, as ISTA takes its output as it is, too, and so
-        does norm1 where the projection is the way back to width d, too.
+        """Folds constants for inference: norm1's affine into the attention's projection, and
+        ISTA into one matrix. norm2 keeps its affine, since ISTA also uses its output directly;
+        norm1 does if the output is tied to the projection.
         """
         if isinstance(self.norm1, nn.LayerNorm) and self.attn.out_proj is not None:
             self.attn.in_proj = fold_affine(self.norm1, self.attn.in_proj)
@@ -61,13 +61,13 @@ class Block(nn.Module):
 
 
 class DropPath(nn.Module):
-    """Stochastic depth of a residual branch, drawn as timm and the released segmenter draw it.
+    """Stochastic depth of a residual branch, drawn as in timm and the released segmenter.
 
     Args:
-        p: Probability with which a sample's branch is left out, in training.
+        p: Probability that a sample's branch is dropped in training.
 
     Raises:
-        ValueError: If ``p`` is not from 0 to below 1.
+        ValueError: If ``p`` is not in [0, 1).
     """
 
     def __init__(self, p: float) -> None:
@@ -81,6 +81,6 @@ class DropPath(nn.Module):
         if not self.training or self.p == 0:
             return x
         keep = 1 - self.p
-        # Uniform numbers, not torchvision's Bernoulli: the same seed leaves out the same samples.
+        # Uniform numbers, not torchvision's Bernoulli: the same seed drops the same samples.
         kept = torch.rand((x.shape[0], 1, 1), dtype=x.dtype, device=x.device).add_(keep).floor_()
         return x.div(keep) * kept

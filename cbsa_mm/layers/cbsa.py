@@ -14,8 +14,8 @@ class CBSA(SubspaceAttention):
     """Contract-and-Broadcast Self-Attention, and the family of attentions that its formula unifies.
 
     A few representatives of the tokens are extracted, contracted among themselves, and their
-    contraction is broadcast back to all tokens; with few of them, the cost is linear in the number
-    of tokens. The choices below make it other attentions (paper, section 3.3):
+    contraction is broadcast back to all tokens, at a cost linear in the number of tokens. Other
+    options give other attentions (paper, section 3.3):
 
     ==================  ===========  =============================================================
     representatives     contraction
@@ -26,7 +26,7 @@ class CBSA(SubspaceAttention):
     tokens              softmax      MSSA of CRATE (arXiv 2306.01129)
     tokens              inverse      eq. 7 on all tokens
     principal           inverse      linear attention, eq. 12
-    orthogonal          inverse      the same with any orthogonal set, appendix B
+    orthogonal          inverse      the same for any orthogonal set, appendix B
     fixed               inverse      channel attention, eq. 13
     ==================  ===========  =============================================================
 
@@ -34,18 +34,19 @@ class CBSA(SubspaceAttention):
         embed_dims: Width d of the tokens.
         num_heads: Number of subspaces h.
         head_dims: Width p of a subspace; ``embed_dims // num_heads`` if not given.
-        grid_size: Pooled representatives per side; m = grid_size ** 2, of learnable ones too.
+        grid_size: Pooled representatives per side, m = grid_size ** 2; also the number of
+            learnable ones.
         representatives: 'pooled', 'learnable', 'tokens' (all of them), 'principal' (directions),
-            'orthogonal' (these, scaled) or 'fixed' (axes).
+            'orthogonal' (scaled directions) or 'fixed' (axes).
         contraction: 'softmax', 'inverse' or 'none'.
         output: 'free', a linear layer from the subspaces back to width d, or 'tied', the
             transposed projection (CBSA-dagger in the paper).
-        eps: The distortion of the inverse contraction.
-        conv_size: Side of a depth-wise convolution of the projected tokens that is added to the
-            result, against its low rank; 0 for none.
+        eps: Distortion of the inverse contraction.
+        conv_size: Kernel size of a depth-wise convolution of the projected tokens that is added to
+            the result to compensate for its low rank; 0 for none.
 
     Raises:
-        ValueError: If a size or choice is out of its range, or choices do not go together.
+        ValueError: If an argument is invalid, or arguments are incompatible.
     """
 
     def __init__(self,
@@ -70,7 +71,7 @@ class CBSA(SubspaceAttention):
         self.representatives = build_representatives(
             representatives, contraction, num_heads, self.head_dims, grid_size)
         self.contraction = build_contraction(contraction, eps)
-        # One step size a subspace where representatives are extracted and contracted. Otherwise a
+        # One step size per subspace if representatives are extracted and contracted. Otherwise a
         # free output layer absorbs it, and a tied one has a single scalar, as in DEPICT.
         self.step_rep = self.step_x = None
         if representatives in ('pooled', 'learnable') and contraction != 'none':
@@ -86,9 +87,9 @@ class CBSA(SubspaceAttention):
         """Attends within each subspace.
 
         Args:
-            x: Tokens (B, N, d), among them the H * W tokens of an image grid, row by row.
-            grid: Height and width (H, W) of that grid.
-            grid_offset: Index of the grid's first token. Behind one class token the grid starts
+            x: Tokens (B, N, d), including the H * W tokens of an image grid in row-major order.
+            grid: Height and width (H, W) of the grid.
+            grid_offset: Index of the grid's first token. After one class token the grid starts
                 at 1; the released classifiers were trained with 0.
 
         Returns:
@@ -112,7 +113,7 @@ class CBSA(SubspaceAttention):
         """Extracts representatives of the tokens W (B, h, N, p), eq. 5.
 
         Returns:
-            Coefficients A (B, h, m, N), or None for the identity, and representatives R
+            Coefficients A (B, h, m, N), None for the identity, and representatives R
             (B, h, m, p).
         """
         r = self.representatives(w, grid, grid_offset)
@@ -132,7 +133,7 @@ class CBSA(SubspaceAttention):
         Args:
             A: Coefficients (B, h, m, N); None for the identity.
             c: Contracted representatives (B, h, m, p).
-            local: What is added to the tokens in their subspaces (B, h, N, p).
+            local: Added to the tokens in their subspaces (B, h, N, p).
 
         Returns:
             The update of the tokens, (B, N, d).
@@ -149,17 +150,17 @@ class CBSA(SubspaceAttention):
         return self.merge_heads(y if local is None else y + local)
 
     def _projects_first(self, A: Tensor, c: Tensor) -> bool:
-        """Whether the contraction C is mapped to width d before it is broadcast.
+        """Whether to map the contraction C to width d before broadcasting it.
 
-        With W_k, the rows of the output layer that belong to head k, the result is
+        With W_k, the rows of the output layer for head k, the result is
         sum_k (A_k^T C_k) W_k = sum_k A_k^T (C_k W_k). The second order must save a tenth of the
-        operations, as its large product differs between images: no linear layer.
+        operations, since its large product differs between images and is not a linear layer.
         """
         (_, _, m, p), n, d = c.shape, A.shape[-1], self.in_proj.in_features
         return not is_exporting() and n * m * d + m * p * d < 0.9 * n * (m * p + p * d)
 
     def _convolve(self, w: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
-        """The convolution of the tokens (B, h, N, p) in the grid, and zero for the others."""
+        """Convolves the tokens (B, h, N, p) of the grid; zero for the others."""
         end = grid_offset + grid[0] * grid[1]
         image = w[:, :, grid_offset:end].mT.flatten(1, 2).unflatten(2, grid)  # (B, h*p, H, W)
         local = self.conv(image).flatten(2).unflatten(1, (self.num_heads, -1)).mT

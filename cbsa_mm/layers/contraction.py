@@ -26,11 +26,11 @@ class InverseContraction(nn.Module):
         self.eps = eps
 
     def forward(self, r: Tensor, energies: Tensor | None = None) -> Tensor:
-        """Contracts by a Cholesky solve, in single precision at least.
+        """Contracts by a Cholesky solve, in at least single precision.
 
         Args:
             r: Representatives (B, h, m, p).
-            energies: What takes the place of R R^T, (B, h, m, m), in single precision at least.
+            energies: Replaces R R^T, (B, h, m, m), in at least single precision.
 
         Returns:
             Their contraction (B, h, m, p).
@@ -49,14 +49,14 @@ class InverseContraction(nn.Module):
 
 
 def build_contraction(choice: str, eps: float) -> nn.Module | None:
-    """Builds a contraction by its name, 'softmax', 'inverse' or 'none'.
+    """Builds a contraction by name.
 
     Args:
-        choice: The name.
-        eps: The distortion of the inverse.
+        choice: 'softmax', 'inverse' or 'none'.
+        eps: Distortion of the inverse.
 
     Raises:
-        ValueError: If there is none of that name.
+        ValueError: If the name is unknown.
     """
     choices = {
         'softmax': SoftmaxContraction,
@@ -69,12 +69,12 @@ def build_contraction(choice: str, eps: float) -> nn.Module | None:
 
 
 def outside_autocast(x: Tensor) -> AbstractContextManager:
-    """Suspends autocast on the tensor's device; a meta tensor's has none."""
+    """Disables autocast on the tensor's device; the meta device has none."""
     return nullcontext() if x.is_meta else torch.autocast(x.device.type, enabled=False)
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """Half precision to single; other types as they are."""
+    """Converts half precision to single precision; leaves other dtypes unchanged."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 

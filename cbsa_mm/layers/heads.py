@@ -1,23 +1,23 @@
-"""What attentions with several heads have in common."""
+"""Base class of multi-head attentions."""
 from torch import Tensor, nn
 
 from .linear import Linear, linear
 
 
 class SubspaceAttention(nn.Module):
-    """Projects tokens on the subspaces of its heads, and back.
+    """Projects tokens onto the subspaces of its heads, and back.
 
     Args:
         embed_dims: Width d of the tokens.
         num_heads: Number of subspaces h.
         head_dims: Width p of a subspace; ``embed_dims // num_heads`` if not given.
-        num_projections: Projections of each token: one that serves as query, key and value, or 3.
+        num_projections: Projections of each token: 1 shared by query, key and value, or 3.
         bias: Whether they have biases.
-        tied: Whether the way back to width d is the transposed projection, without bias, instead
-            of a linear layer of its own.
+        tied: Whether to map back to width d with the transposed projection, without bias, instead
+            of a separate linear layer.
 
     Raises:
-        ValueError: If a size is not positive, or ``head_dims`` is left out and ``num_heads`` does
+        ValueError: If a size is not positive, or ``head_dims`` is not given and ``num_heads`` does
             not divide ``embed_dims``.
     """
 
@@ -46,7 +46,7 @@ class SubspaceAttention(nn.Module):
             nn.init.normal_(self.in_proj.weight, std=embed_dims**-0.5)  # as in DEPICT
 
     def split_heads(self, x: Tensor) -> Tensor:
-        """Lays out head after head, (B, N, h*p) to (B, h, N, p), once for all products."""
+        """Makes heads contiguous, (B, N, h*p) to (B, h, N, p), once for all products."""
         return x.reshape(*x.shape[:2], -1, self.head_dims).transpose(1, 2).contiguous()
 
     def merge_heads(self, y: Tensor) -> Tensor:

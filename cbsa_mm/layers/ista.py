@@ -9,7 +9,7 @@ class ISTA(nn.Module):
     r"""One step of the iterative shrinkage-thresholding algorithm on a learned dictionary D.
 
     With tokens y as columns, x = ReLU(y + eta (D^T y - D^T D y) - eta lambda), the step of CRATE
-    (arXiv 2306.01129). It has no skip connection around it.
+    (arXiv 2306.01129). It has no skip connection.
 
     Args:
         embed_dims: Width d of the tokens; D is (d, d).
@@ -21,15 +21,15 @@ class ISTA(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(embed_dims, embed_dims))
         nn.init.kaiming_uniform_(self.weight)
-        self.register_parameter('matrix', None)  # in deploy form, in place of D
+        self.register_parameter('matrix', None)  # replaces D in deploy form
         self.step_size = step_size
         self.sparsity = sparsity
 
     def forward(self, y: Tensor) -> Tensor:
         """Maps tokens (..., d) to sparse, non-negative tokens (..., d)."""
-        # The gradient step eta (D^T y - D^T D y) has two equal forms: one (d, d) matrix for all
-        # tokens, or, cheaper for fewer tokens than d, two thin products. The identity stays out of
-        # the matrix, as its sum with the small rest would be blurred in half precision.
+        # The gradient step eta (D^T y - D^T D y) has two equivalent forms: one (d, d) matrix for
+        # all tokens, or, cheaper for fewer than d tokens, two thin products. The identity is not
+        # part of the matrix: adding it to small values would lose precision in half precision.
         if self.matrix is not None:
             gradient = linear(y, self.matrix)
         elif y.numel() // y.shape[-1] >= y.shape[-1]:

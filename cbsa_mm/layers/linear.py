@@ -1,4 +1,4 @@
-"""Linear maps of tokens, by the fastest kernel at hand."""
+"""Linear maps of tokens with the fastest available kernel."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,8 +9,8 @@ from cbsa_mm.compat import is_exporting
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """``torch.nn.functional.linear``, faster for float32 tokens (B, N, d) on a CPU.
 
-    There PyTorch leaves matrix products to the BLAS, but convolutions to oneDNN, whose kernels are
-    ahead on some processors and behind on none that was tried. A 1x1 convolution is the same map.
+    There PyTorch uses the BLAS for matrix products but oneDNN for convolutions, whose kernels are
+    faster on some processors and slower on none tested. A 1x1 convolution is the same map.
 
     Args:
         x: (..., d).
@@ -27,7 +27,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 class Linear(nn.Linear):
-    """``torch.nn.Linear`` by :func:`linear`."""
+    """``torch.nn.Linear`` with :func:`linear`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (..., in_features) to (..., out_features)."""

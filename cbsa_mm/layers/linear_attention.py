@@ -1,4 +1,4 @@
-"""Linear attention, with which the paper compares adapted ViTs (arXiv 2509.16875v3, figure 9)."""
+"""Linear attention, the paper's baseline for adapted ViTs (arXiv 2509.16875v3, figure 9)."""
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -8,11 +8,11 @@ EPS = 1e-6
 
 
 class LinearAttention(MHSA):
-    """Multi-head attention by feature maps in place of softmax, linear in the number of tokens.
+    """Multi-head attention with feature maps instead of softmax, linear in the number of tokens.
 
     With phi(x) = ReLU(x) + 1e-6, it is phi(Q) (phi(K)^T V), each row divided by the sum of its
-    weights. The feature map is that of the paper's released code, which leaves the focusing and
-    the convolution out of FLatten Transformer's attention (arXiv 2308.00442). The parameters are
+    weights. The feature map is that of the paper's released code, which omits the focusing and
+    the convolution of FLatten Transformer's attention (arXiv 2308.00442). The parameters are
     those of :class:`MHSA`.
 
     Args:
@@ -25,6 +25,6 @@ class LinearAttention(MHSA):
                grid_offset: int) -> Tensor:
         """Maps queries, keys and values (B, h, N, p) to (B, h, N, p)."""
         q, k = F.relu(q) + EPS, F.relu(k) + EPS
-        scale = k.shape[2]**-0.5                      # on both factors: float16 holds the sum
+        scale = k.shape[2]**-0.5            # on both factors, so the sum does not overflow float16
         kv = (scale * k).mT @ (scale * v)                                 # (B, h, p, p)
         return q @ kv / (q @ k.mean(2, keepdim=True).mT + EPS)

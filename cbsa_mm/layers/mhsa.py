@@ -21,7 +21,7 @@ class MHSA(SubspaceAttention):
         super().__init__(embed_dims, num_heads, head_dims, num_projections=3, bias=True)
 
     def forward(self, x: Tensor, grid: tuple[int, int], grid_offset: int = 0) -> Tensor:
-        """Maps tokens (B, N, d) to their update (B, N, d); the grid does not matter."""
+        """Maps tokens (B, N, d) to their update (B, N, d); the grid is not used."""
         q, k, v = self.split_heads(self.in_proj(x)).chunk(3, dim=1)       # (B, h, N, p)
         return self.merge_heads(self.attend(q, k, v, grid, grid_offset))
 
@@ -39,7 +39,7 @@ class AdaptedMHSA(MHSA):
         num_heads: Heads h.
         head_dims: Width p of a head; ``embed_dims // num_heads`` if not given.
         grid_size: Representatives per side, pooled from the queries.
-        contraction: Whether the representatives are contracted. Without, as in the released code,
+        contraction: Whether the representatives are contracted. If not, as in the released code,
             they attend to the tokens, and the tokens to them.
     """
 

@@ -15,9 +15,9 @@ def resize_pos_embed(pos_embed: Tensor,
 
     Args:
         pos_embed: Embeddings (1, num_extra_tokens + H * W, d), the extra tokens first.
-        source: Grid (H, W) that they were made for.
-        target: Grid (H', W') that is wanted.
-        num_extra_tokens: Leading tokens outside the grid, kept as they are.
+        source: Grid (H, W) of the embeddings.
+        target: Grid (H', W') to resize to.
+        num_extra_tokens: Leading tokens outside the grid, left unchanged.
         mode: Interpolation, 'bicubic' or 'bilinear'.
 
     Returns:

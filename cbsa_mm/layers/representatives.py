@@ -1,4 +1,4 @@
-"""Representatives of the tokens, of which an attention takes one kind (arXiv 2509.16875v3, 3.3)."""
+"""Kinds of representatives of the tokens (arXiv 2509.16875v3, section 3.3)."""
 from functools import lru_cache
 
 import torch
@@ -8,29 +8,29 @@ from cbsa_mm.compat import is_compiling, is_exporting
 
 from .contraction import at_least_float32, outside_autocast
 
-# Why a kind of representatives does not go with a contraction.
+# Why a kind of representatives is incompatible with a contraction.
 REFUSALS = {
     ('tokens', 'none'): 'all tokens without contraction are the tokens themselves',
-    ('principal', 'none'): 'principal directions without contraction give the tokens back',
-    ('principal', 'softmax'): 'the signs of principal directions are arbitrary, to which softmax '
-                              'is not blind',
+    ('principal', 'none'): 'principal directions without contraction return the tokens',
+    ('principal', 'softmax'): 'softmax depends on the signs of principal directions, which are '
+                              'arbitrary',
     ('orthogonal', 'none'): 'orthogonal representatives without contraction only scale the tokens',
-    ('orthogonal', 'softmax'): 'the signs of principal directions, which they scale, are '
-                               'arbitrary, to which softmax is not blind',
-    ('fixed', 'none'): 'fixed axes without contraction give the tokens back',
+    ('orthogonal', 'softmax'): 'softmax depends on the signs of the scaled principal directions, '
+                               'which are arbitrary',
+    ('fixed', 'none'): 'fixed axes without contraction return the tokens',
     ('fixed', 'softmax'): 'softmax among fixed axes is the same for all images',
 }
 
 
 class Representatives(nn.Module):
-    """One kind of representatives.
+    """Base class of representatives.
 
-    It is called as ``representatives(w, grid, grid_offset)`` with projected tokens (B, h, N, p) and
-    gives representatives (B, h, m, p).
+    Called as ``representatives(w, grid, grid_offset)``, it maps projected tokens (B, h, N, p) to
+    representatives (B, h, m, p).
     """
 
     def coefficients(self, r: Tensor, k: Tensor) -> Tensor | None:
-        """How representatives R (B, h, m, p) are made of the tokens K (B, h, N, p).
+        """Coefficients of representatives R (B, h, m, p) over the tokens K (B, h, N, p).
 
         Returns:
             A (B, h, m, N); None for the identity.
@@ -41,7 +41,7 @@ class Representatives(nn.Module):
 class PooledRepresentatives(Representatives):
     """The token grid, average-pooled.
 
-    Bins are adaptive: they overlap where the grid is no multiple of ``grid_size``.
+    Bins are adaptive: they overlap if the grid is not a multiple of ``grid_size``.
 
     Args:
         grid_size: Representatives per side; there are ``m = grid_size ** 2``.
@@ -54,11 +54,11 @@ class PooledRepresentatives(Representatives):
     def forward(self, w: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
         """Pools the tokens (B, h, N, p) of the grid to (B, h, m, p)."""
         g, (height, width), (batch, heads, _, p) = self.grid_size, grid, w.shape
-        # What records the call makes the matrices part of its graph.
+        # When compiling or exporting, the matrices must be part of the graph.
         make = pooling_matrix if is_compiling() or is_exporting() else _cached_pooling_matrix
         over_rows = make(height, g, w.dtype, w.device)                    # (g, H)
         over_columns = make(width, g, w.dtype, w.device)                  # (g, W)
-        # Rows first, then columns, both as linear maps of the tokens where they lie in memory.
+        # Rows first, then columns, both as linear maps without copying the tokens.
         n = batch * heads
         r = w[:, :, grid_offset:grid_offset + height * width]
         r = r.reshape(n, height, width * p)
@@ -68,7 +68,7 @@ class PooledRepresentatives(Representatives):
 
 
 class LearnableRepresentatives(Representatives):
-    """The same for every image, as parameters (paper, appendix A).
+    """Parameters shared by all images (paper, appendix A).
 
     Args:
         num_heads: Subspaces h.
@@ -104,33 +104,33 @@ class Basis(Representatives):
         return r @ k.mT
 
     def energies(self, A: Tensor) -> Tensor:
-        """A A^T (B, h, p, p), which takes the place of R R^T in a contraction; at least float32."""
+        """A A^T (B, h, p, p), which replaces R R^T in a contraction; at least float32."""
         with outside_autocast(A):
             A = at_least_float32(A)
             return A @ A.mT
 
 
 class PrincipalDirections(Basis):
-    """The tokens' right singular vectors in each head, by which eq. 12 is written."""
+    """The tokens' right singular vectors in each head, as in eq. 12."""
 
     def forward(self, w: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
-        """Finds the p orthonormal directions (B, h, p, p), the weakest first.
+        """Finds the p orthonormal directions (B, h, p, p), weakest first.
 
-        They are constants to autograd: with the exact inverse as contraction, the result depends on
-        the space that they span and not on them, and so does its gradient.
+        They are constants to autograd: with the exact inverse as contraction, the result and its
+        gradient depend only on the space that they span.
         """
         dtype = w.dtype
         with outside_autocast(w):
             w = at_least_float32(w.detach())
-            moments = (w.mT @ w).nan_to_num()  # that diverging tokens may reach the loss
+            moments = (w.mT @ w).nan_to_num()  # so that diverging tokens reach the loss
             return torch.linalg.eigh(moments).eigenvectors.mT.to(dtype)
 
 
 class OrthogonalRepresentatives(PrincipalDirections):
-    """Orthogonal representatives of any lengths (paper, appendix B).
+    """Orthogonal representatives of any length (paper, appendix B).
 
-    They are the principal directions under a rotation and a scaling. The rotation cancels out of
-    the result, so that the scaling is what there is to learn: lambda_i for the i-th direction turns
+    They are the principal directions, rotated and scaled. The rotation cancels out of
+    the result, so only the scaling is learned: lambda_i for the i-th direction turns
     eq. 12's function of the spectrum into f(l) = lambda_i^2 eps^2 / (eps^2 + lambda_i^2 l).
 
     Args:
@@ -143,17 +143,17 @@ class OrthogonalRepresentatives(PrincipalDirections):
         self.scale = nn.Parameter(torch.ones(num_heads, head_dims, 1))
 
     def forward(self, w: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
-        """Scales the principal directions of the tokens (B, h, N, p), the weakest first.
+        """Scales the principal directions of the tokens (B, h, N, p), weakest first.
 
-        The directions are constants to autograd, here too. Where the scales differ, the result
-        depends on them, and the tokens' gradient leaves out how they turn, of which the derivative
-        has no bound where singular values meet.
+        The directions are constants to autograd here too. If the scales differ, the result
+        depends on them, and the gradient neglects their rotation, whose derivative is unbounded
+        where singular values coincide.
         """
         return self.scale.to(w.dtype) * super().forward(w, grid, grid_offset)
 
 
 class FixedAxes(Basis):
-    """The axes of each subspace, on which tokens are taken apart by channels, eq. 13."""
+    """The axes of each subspace, which split tokens by channels, eq. 13."""
 
     def forward(self, w: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
         """Returns the unit vectors (B, h, p, p)."""
@@ -167,17 +167,18 @@ class FixedAxes(Basis):
 
 def build_representatives(choice: str, contraction: str, num_heads: int, head_dims: int,
                           grid_size: int) -> Representatives:
-    """Builds representatives by their name.
+    """Builds representatives by name.
 
     Args:
         choice: 'pooled', 'learnable', 'tokens', 'principal', 'orthogonal' or 'fixed'.
-        contraction: The name of what contracts them.
+        contraction: Name of their contraction.
         num_heads: Subspaces h.
         head_dims: Width p of a subspace.
-        grid_size: Pooled representatives per side; m = grid_size ** 2, of learnable ones too.
+        grid_size: Pooled representatives per side, m = grid_size ** 2; also the number of
+            learnable ones.
 
     Raises:
-        ValueError: If there are none of that name, or they do not go with the contraction.
+        ValueError: If the name is unknown or incompatible with the contraction.
     """
     choices = {
         'pooled': lambda: PooledRepresentatives(grid_size),
@@ -190,7 +191,7 @@ def build_representatives(choice: str, contraction: str, num_heads: int, head_di
     if choice not in choices:
         raise ValueError(f'representatives must be one of {", ".join(choices)}, got {choice!r}')
     if reason := REFUSALS.get((choice, contraction)):
-        raise ValueError(f'representatives={choice!r} does not go with '
+        raise ValueError(f'representatives={choice!r} is incompatible with '
                          f'contraction={contraction!r}: {reason}')
     return choices[choice]()
 
@@ -199,13 +200,13 @@ def coefficients(r: Tensor, k: Tensor) -> Tensor:
     """softmax(R K^T / sqrt(p)) of representatives (B, h, m, p) over the tokens (B, h, N, p).
 
     Returns:
-        A (B, h, m, N), in the type of ``k`` under autocast, too.
+        A (B, h, m, N), in the dtype of ``k``, also under autocast.
     """
     return (k.shape[-1]**-0.5 * r @ k.mT).softmax(-1, dtype=k.dtype)
 
 
 def check_grid(num_tokens: int, grid: tuple[int, int], grid_offset: int) -> None:
-    """Checks that a grid (H, W) of tokens lies within all of them.
+    """Checks that a grid (H, W) fits into the tokens.
 
     Raises:
         ValueError: If it does not.
@@ -230,5 +231,5 @@ def pooling_matrix(length: int, size: int, dtype: torch.dtype, device: torch.dev
 
 @lru_cache(maxsize=256)
 def _cached_pooling_matrix(*args) -> Tensor:
-    with torch.inference_mode(False):  # it must serve training, too
+    with torch.inference_mode(False):  # training must be able to use it too
         return pooling_matrix(*args)

@@ -6,7 +6,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 
 class ConvStem(nn.Sequential):
-    """3x3 convolutions of stride 2 down to one vector a patch, each with BatchNorm, GELU between.
+    """3x3 convolutions of stride 2 down to one vector per patch, with BatchNorm and GELU.
 
     The width doubles from layer to layer: for ``patch_size=16`` it is d/8, d/4, d/2, d.
 
@@ -16,8 +16,8 @@ class ConvStem(nn.Sequential):
         patch_size: Stride of the whole stem, a power of two; the released models use 16.
 
     Raises:
-        ValueError: If ``patch_size`` is no power of two above 1, or ``embed_dims`` can't be halved
-            often enough.
+        ValueError: If ``patch_size`` is not a power of two above 1, or ``embed_dims`` cannot be
+            halved often enough.
     """
 
     def __init__(self, in_channels: int, embed_dims: int, patch_size: int = 16) -> None:
@@ -36,7 +36,7 @@ class ConvStem(nn.Sequential):
                 nn.GELU()
             ]
         super().__init__(*layers[:-1])
-        # The convolutions' kernels are faster so, and their output is tokens without a copy.
+        # Faster convolution kernels, and their output needs no copy to become tokens.
         self.to(memory_format=torch.channels_last)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ class ConvStem(nn.Sequential):
 
 
 class LinearStem(nn.Sequential):
-    """A linear map of each patch between two LayerNorms, as in CRATE (arXiv 2306.01129).
+    """A linear layer on each patch between two LayerNorms, as in CRATE (arXiv 2306.01129).
 
     Args:
         in_channels: Channels of the image.
@@ -79,7 +79,7 @@ class LinearStem(nn.Sequential):
 
 
 class PatchStem(nn.Conv2d):
-    """A linear map of each patch, as in ViT.
+    """A linear layer on each patch, as in ViT.
 
     Args:
         in_channels: Channels of the image.
@@ -96,6 +96,6 @@ class PatchStem(nn.Conv2d):
 
 
 def pad_to_patches(image: Tensor, patch_size: int) -> Tensor:
-    """Pads images (B, C, H, W) with zeros, at the bottom and on the right, to whole patches."""
+    """Pads images (B, C, H, W) with zeros at the bottom and right to whole patches."""
     height, width = image.shape[2:]
     return F.pad(image, (0, -width % patch_size, 0, -height % patch_size))

@@ -7,10 +7,10 @@ from .heads import SubspaceAttention
 
 
 class TSSA(SubspaceAttention):
-    """Scales each channel of a subspace by its second moment over the tokens that belong there.
+    """Scales each channel of a subspace by its second moment over the tokens that belong to it.
 
-    In essence CBSA on fixed axes (arXiv 2509.16875v3, eq. 13), with soft membership of tokens in
-    subspaces: as in the released code, its softmax runs over the heads.
+    Essentially CBSA on fixed axes (arXiv 2509.16875v3, eq. 13), with soft membership of tokens in
+    subspaces: as in the released code, the softmax is over the heads.
 
     Args:
         embed_dims: Width d of the tokens.
@@ -23,7 +23,7 @@ class TSSA(SubspaceAttention):
         self.temperature = nn.Parameter(torch.ones(num_heads, 1))
 
     def forward(self, x: Tensor, grid: tuple[int, int], grid_offset: int = 0) -> Tensor:
-        """Maps tokens (B, N, d) to their update (B, N, d); the grid does not matter."""
+        """Maps tokens (B, N, d) to their update (B, N, d); the grid is not used."""
         w = self.split_heads(self.in_proj(x))                             # (B, h, N, p)
         energy = F.normalize(w, dim=-2).square().sum(-1)                  # (B, h, N)
         membership = (energy * self.temperature).softmax(dim=1)

@@ -1,4 +1,4 @@
-"""Necks, in mmengine's root registry: every OpenMMLab library finds them."""
+"""Necks, in mmengine's root registry, where every OpenMMLab library finds them."""
 from cbsa_mm.require import require
 
 require('mmengine')

@@ -14,29 +14,29 @@ class LayerNorm2d(nn.LayerNorm):
     """LayerNorm over the channels of a feature map."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalises each place of a map (B, C, H, W)."""
+        """Normalises each position of a map (B, C, H, W)."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 @MODELS.register_module()
 class SimpleFeaturePyramid(BaseModule):
-    """Feature maps at several strides, all from the last one of a plain backbone.
+    """Feature maps at several strides, all from the last map of a plain backbone.
 
-    A level is the map itself, enlarged by transposed convolutions or reduced by max pooling, and
-    then a 1x1 and a 3x3 convolution, each with LayerNorm over the channels (arXiv 2203.16527,
+    Each level upsamples the map by transposed convolutions or downsamples it by max pooling, then
+    applies a 1x1 and a 3x3 convolution, each with LayerNorm over the channels (arXiv 2203.16527,
     section 3 and appendix; 4, 2, 1 and 0.5 times a map of stride 16 are strides 4, 8, 16, 32).
 
     Args:
         in_channels: Channels of the backbone's last map.
         out_channels: Channels of every level.
-        scales: Size of each level in relation to that map, powers of two in descending order. Each
+        scales: Size of each level relative to that map, powers of two in descending order. Each
             doubling halves the channels.
-        num_outs: Number of levels; those beyond ``scales`` take every second place of the level
-            before, as RPN wants one. By default there are none.
-        init_cfg: Initialization in mmengine's manner.
+        num_outs: Number of levels; those beyond ``scales`` subsample the previous level by 2, as
+            needed by RPN. By default there are none.
+        init_cfg: mmengine's initialization config.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is invalid.
     """
 
     def __init__(self,
@@ -63,18 +63,18 @@ class SimpleFeaturePyramid(BaseModule):
         self.levels = ModuleList(_level(in_channels, out_channels, scale) for scale in scales)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Makes a pyramid.
+        """Builds the pyramid.
 
         Args:
-            features: What a backbone returns; the last is taken, (B, in_channels, H, W).
+            features: Output of a backbone; the last map, (B, in_channels, H, W), is used.
 
         Returns:
-            (B, out_channels, ceil(s * H), ceil(s * W)) for each s of ``scales``, and the further
-            levels, each of half the size before, rounded up. The sizes fit the strides exactly
-            where H and W are even, as with images padded to multiples of 32.
+            (B, out_channels, ceil(s * H), ceil(s * W)) for each s of ``scales``, and the extra
+            levels, each half the previous size, rounded up. The sizes match the strides exactly
+            if H and W are even, as with images padded to multiples of 32.
 
         Raises:
-            UserError: If the map has another number of channels.
+            UserError: If the map has a different number of channels.
         """
         x = features[-1]
         if x.ndim != 4 or x.shape[1] != self.in_channels:
@@ -92,7 +92,7 @@ def _level(channels: int, out_channels: int, scale: float) -> nn.Sequential:
     if scale < 1:
         layers.append(nn.MaxPool2d(int(1 / scale), ceil_mode=True))
     for _ in range(int(math.log2(max(scale, 1)))):
-        if layers:  # between two
+        if layers:  # between two upsamplings
             layers += [LayerNorm2d(channels, eps=1e-6), nn.GELU()]
         layers.append(nn.ConvTranspose2d(channels, channels // 2, 2, stride=2))
         channels //= 2

@@ -82,8 +82,8 @@ def test_refuses_a_checkpoint_of_another_arch():
 @pytest.mark.parametrize('shape, message', [
     ((16, ), r'must have the shape \(1, tokens, d\), got \(16,\)'),
     ((2, 17, 16), r'must have the shape \(1, tokens, d\), got \(2, 17, 16\)'),
-    ((1, 0, 16), "can't tell the grid"),
-    ((1, 1, 16), "can't tell the grid"),
+    ((1, 0, 16), "the grid of the checkpoint"),
+    ((1, 1, 16), "the grid of the checkpoint"),
 ])
 def test_refuses_misshapen_position_embeddings(shape, message):
     model = CBT(SMALL)
@@ -92,7 +92,7 @@ def test_refuses_misshapen_position_embeddings(shape, message):
 
 
 def test_refuses_position_embeddings_of_unknown_grid():
-    with pytest.raises(ValueError, match="can't tell the grid of the 6 position embeddings"):
+    with pytest.raises(ValueError, match="the grid of the checkpoint of the 6 position embeddings"):
         CBT(SMALL).load_state_dict(CBT(SMALL, img_size=(32, 48)).state_dict())
 
 
@@ -140,8 +140,8 @@ def test_layer_depth():
     (dict(arch=SMALL | dict(depth=3)), 'arch as a dict must have the keys'),
     (dict(out_type='cls'), "out_type must be one of cls_token, featmap, raw, got 'cls'"),
     (dict(out_indices=(0, 12)), 'out_indices must be indices of the 12 layers, got 12'),
-    (dict(out_indices=(-1, 0)), 'out_indices must name layers in ascending order'),
-    (dict(out_indices=()), 'out_indices must name layers in ascending order'),
+    (dict(out_indices=(-1, 0)), 'out_indices must list layers in ascending order'),
+    (dict(out_indices=()), 'out_indices must list layers in ascending order'),
     (dict(stem='flat'), "stem must be one of conv, linear, patch, got 'flat'"),
     (dict(attn_cfg=[dict(type='MSSA')] * 3), 'or one for each of the 12 layers, got 3'),
     (dict(attn_cfg=dict(type='CBSA', output='x')), "output must be 'free' or 'tied', got 'x'"),

@@ -219,7 +219,7 @@ def test_half_precision_throughout(representatives, contraction, output):
     (dict(output='open'), "output must be 'free' or 'tied', got 'open'"),
     (dict(conv_size=2), 'conv_size must be odd, or 0 for none, got 2'),
     (dict(eps=0.), 'eps must be positive, got 0'),
-] + [(dict(representatives=r, contraction=c), f'does not go with .*{reason}')
+] + [(dict(representatives=r, contraction=c), f'is incompatible with .*{reason}')
      for (r, c), reason in REFUSALS.items()])
 def test_refuses_what_makes_no_sense(kwargs, message):
     with pytest.raises(ValueError, match=message):
