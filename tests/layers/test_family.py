@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from gradients import assert_same
 from torch.func import functional_call
 
-from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, CrossMSSA, LinearAttention
+from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, LinearAttention
 from cbsa_mm.layers.representatives import REFUSALS
 
 CHOICES = [(representatives, contraction)
@@ -218,13 +218,6 @@ def test_tssa(h, n):
     moments = torch.einsum('bhn,bhnp->bhp', share, w**2)
     y = -torch.einsum('bhnp,bhn,bhp->bhnp', w, membership, 1 / (1 + moments))
     torch.testing.assert_close(attn(x, (3, 3)), project_out(attn, y))
-
-
-def test_cross_mssa():
-    torch.manual_seed(0)
-    attn, queries, x = CrossMSSA(12, 3, 5).double(), tokens(n=7, seed=2), tokens()
-    y, _ = oracle.attend(project_in(attn, queries), project_in(attn, x), project_in(attn, x))
-    torch.testing.assert_close(attn(queries, x), attn.step_x * project_out(attn, y))
 
 
 def project_in_three(attn, x):
