@@ -45,25 +45,29 @@ def metrics(work_dir):
             if 'time' not in name}
 
 
-def checkpoints(work_dir):
-    return sorted(p.name for p in Path(work_dir).rglob('*.pth*'))
+def train(work_dir, name, options, width):
+    """Trains for two iterations; gives config, checkpoint and options as arguments of the tools."""
+    config = CONFIGS / f'{name}.py'
+    call('train', config, '--work-dir', work_dir, '--cfg-options', *options)
+    [checkpoint] = [path for path in work_dir.glob('*.pth') if 'best' not in path.name]
+    return [config, checkpoint, '--cfg-options', *SHAPES, width]
 
 
 @pytest.fixture(scope='session')
 def segmenter(tmp_path_factory):
-    """A work dir of two iterations of cbt-t_shapes."""
-    work_dir = tmp_path_factory.mktemp('segmenter')
-    call('train', CONFIGS / 'cbt-t_shapes.py', '--work-dir', work_dir, '--cfg-options', *SEGMENT)
-    return work_dir
+    return train(tmp_path_factory.mktemp('segmenter'), 'cbt-t_shapes', SEGMENT,
+                 'model.decode_head.in_channels=16')
 
 
 @pytest.fixture(scope='session')
 def classifier(tmp_path_factory):
-    """A work dir of one epoch of cbt-t_shapes-cls."""
-    work_dir = tmp_path_factory.mktemp('classifier')
-    call('train', CONFIGS / 'cbt-t_shapes-cls.py', '--work-dir', work_dir, '--cfg-options',
-         *CLASSIFY)
-    return work_dir
+    return train(tmp_path_factory.mktemp('classifier'), 'cbt-t_shapes-cls', CLASSIFY,
+                 'model.head.in_channels=16')
+
+
+@pytest.fixture(params=['segmenter', 'classifier'])
+def trained(request):
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
@@ -75,53 +79,38 @@ def images(tmp_path):
     return folder
 
 
-def test_segmentation_train_test_predict_show(segmenter, run_tool, images, tmp_path):
-    config, checkpoint = CONFIGS / 'cbt-t_shapes.py', segmenter / 'iter_2.pth'
-    validation = [s['mIoU'] for s in scalars(segmenter) if 'mIoU' in s]
-    run_tool('test', config, checkpoint, '--work-dir', 'test', '--out', 'out', '--show-dir',
-             'show', '--cfg-options', *SHAPES, 'model.decode_head.in_channels=16')
+def test_segmentation_train_test_predict_show(segmenter, run_tool, images):
+    validation = [s['mIoU'] for s in scalars(segmenter[1].parent) if 'mIoU' in s]
+    run_tool('test', *segmenter, '--work-dir', 'test', '--out', 'out', '--show-dir', 'show')
     assert [metrics('test')['mIoU']] == validation
     assert validation[0] < 25  # next to untrained: near chance
-    assert len(list((tmp_path / 'out').glob('*.png'))) == 8
-    assert len(list((tmp_path / 'show').rglob('*.png'))) == 8
+    assert len(list(Path('out').glob('*.png'))) == len(list(Path('show').rglob('*.png'))) == 8
+    run_tool('test', *segmenter, 'test_dataloader.batch_size=1', '--tta', '--work-dir', 'tta')
+    assert 0 < metrics('tta')['mIoU'] < 25
 
-    options = ['--cfg-options', *SHAPES, 'model.decode_head.in_channels=16']
-    run_tool('predict', images, config, checkpoint, '--out-dir', 'predicted', *options)
-    assert sorted(p.name for p in (tmp_path / 'predicted/vis').iterdir()) == ['0.png', '1.png']
-    label_maps = [np.asarray(Image.open(p)) for p in (tmp_path / 'predicted/pred').iterdir()]
+    run_tool('predict', images, *segmenter, '--out-dir', 'predicted')
+    assert sorted(p.name for p in Path('predicted/vis').iterdir()) == ['0.png', '1.png']
+    label_maps = [np.asarray(Image.open(p)) for p in Path('predicted/pred').iterdir()]
     assert [m.shape for m in label_maps] == [(96, 96)] * 2
     assert max(m.max() for m in label_maps) < 6
 
-    run_tool('show_results', config, checkpoint, '--out', 'results.png', '--num', 2, *options)
-    assert Image.open(tmp_path / 'results.png').width > 500
+    run_tool('show_results', *segmenter, '--out', 'results.png', '--num', 2)
+    assert Image.open('results.png').width > 500
 
 
-def test_segmentation_with_test_time_augmentation(segmenter, run_tool):
-    run_tool('test', CONFIGS / 'cbt-t_shapes.py', segmenter / 'iter_2.pth', '--tta', '--work-dir',
-             'test', '--cfg-options', *SHAPES, 'model.decode_head.in_channels=16',
-             'test_dataloader.batch_size=1')
-    assert 0 < metrics('test')['mIoU'] < 25
-
-
-def test_classification_train_test_predict_show(classifier, run_tool, images, tmp_path):
-    config, checkpoint = CONFIGS / 'cbt-t_shapes-cls.py', classifier / 'epoch_1.pth'
-    options = ['--cfg-options', *SHAPES, 'model.head.in_channels=16']
-    run_tool('test', config, checkpoint, '--work-dir', 'test', '--out', 'out.pkl', '--show-dir',
-             'show', *options)
+def test_classification_train_test_predict_show(classifier, run_tool, images):
+    run_tool('test', *classifier, '--work-dir', 'test', '--out', 'out.pkl', '--show-dir', 'show')
     assert 'accuracy/top1' in metrics('test')
-    assert len(pickle.loads((tmp_path / 'out.pkl').read_bytes())) == 8
-    assert len(list((tmp_path / 'show').rglob('*.png'))) == 8
-    run_tool('test', config, checkpoint, '--work-dir', 'tta', '--tta', *options)
+    assert len(pickle.loads(Path('out.pkl').read_bytes())) == 8
+    assert len(list(Path('show').rglob('*.png'))) == 8
+    run_tool('test', *classifier, '--work-dir', 'tta', '--tta')
     assert 'accuracy/top1' in metrics('tta')
 
-    run_tool('predict', images, config, checkpoint, '--topk', 2, *options)
-    with open(tmp_path / 'predictions/classes.csv') as file:
+    run_tool('predict', images, *classifier, '--topk', 2)
+    with open('predictions/classes.csv') as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4 and float(rows[0]['score']) >= float(rows[1]['score'])
     assert {row['class'] for row in rows} <= {'disk', 'square', 'triangle', 'star', 'ring'}
-
-    run_tool('show_results', config, checkpoint, '--num', 4, *options)
-    assert Image.open(tmp_path / 'results.png').width > 500
 
 
 @DATASETS.register_module()
@@ -132,28 +121,22 @@ class ShapeArrays(ShapesDataset):
         return [dict(img=render(0, i, 64, 1)[0], gt_label=0) for i in range(self.num_images)]
 
 
-def test_shows_results_on_a_data_set_of_arrays(classifier, run_tool, tmp_path):
-    run_tool('show_results', CONFIGS / 'cbt-t_shapes-cls.py', classifier / 'epoch_1.pth', '--num',
-             2, '--cfg-options', *SHAPES, 'model.head.in_channels=16',
-             'test_dataloader.dataset.type=ShapeArrays',
-             'test_dataloader.dataset.pipeline.0.type=PILToNumpy')
-    assert Image.open(tmp_path / 'results.png').width > 500
+def test_shows_results_of_files_and_of_arrays(classifier, run_tool):
+    run_tool('show_results', *classifier, '--num', 2)
+    assert Image.open('results.png').width > 500
+    run_tool('show_results', *classifier, 'test_dataloader.dataset.type=ShapeArrays',
+             'test_dataloader.dataset.pipeline.0.type=PILToNumpy', '--num', 2,
+             '--out', 'arrays.png')
+    assert Image.open('arrays.png').width > 500
 
 
-@pytest.mark.parametrize('kind', ['segmenter', 'classifier'])
-def test_reparameterized_checkpoint_predicts_the_same(kind, request, run_tool, tmp_path, capsys):
-    work_dir = request.getfixturevalue(kind)
-    name, checkpoint, options = {
-        'segmenter': ('cbt-t_shapes', 'iter_2.pth', ['model.decode_head.in_channels=16']),
-        'classifier': ('cbt-t_shapes-cls', 'epoch_1.pth', ['model.head.in_channels=16']),
-    }[kind]
-    options = ['--cfg-options', *SHAPES, *options]
-    config = CONFIGS / f'{name}.py'
-    run_tool('reparameterize', config, work_dir / checkpoint, 'deploy.pth', '--config-out',
-             'deploy.py', *options)
+def test_reparameterized_checkpoint_predicts_the_same(trained, run_tool, capsys):
+    config, checkpoint, *options = trained
+    run_tool('reparameterize', config, checkpoint, 'deploy.pth', '--config-out', 'deploy.py',
+             *options)
     assert 'holds the deploy form of backbone' in capsys.readouterr().out
     run_tool('test', 'deploy.py', 'deploy.pth', '--work-dir', 'deployed')
-    run_tool('test', config, work_dir / checkpoint, '--work-dir', 'plain', *options)
+    run_tool('test', *trained, '--work-dir', 'plain')
     assert metrics('deployed') == pytest.approx(metrics('plain'), abs=0.1)
     names = torch.load('deploy.pth', weights_only=True)['state_dict']
     assert 'backbone.layers.0.ista.matrix' in names
@@ -161,26 +144,25 @@ def test_reparameterized_checkpoint_predicts_the_same(kind, request, run_tool, t
 
     # Each form is refused by a config of the other, which names the remedy.
     with pytest.raises(SystemExit, match='set deploy=True in the config'):
-        run_tool('test', config, 'deploy.pth', '--work-dir', 'refused', *options)
+        run_tool('test', config, 'deploy.pth', *options)
     with pytest.raises(SystemExit, match='python -m cbsa_mm reparameterize CONFIG CHECKPOINT OUT'):
-        run_tool('test', 'deploy.py', work_dir / checkpoint, '--work-dir', 'refused')
+        run_tool('test', 'deploy.py', checkpoint)
 
 
-def test_reparameterize_refuses(segmenter, run_tool, tmp_path):
-    config, options = CONFIGS / 'cbt-t_shapes.py', ['--cfg-options', *SHAPES]
+def test_reparameterize_refuses(segmenter, run_tool):
+    config, checkpoint, *options = segmenter
     with pytest.raises(SystemExit, match='are the same file'):
-        run_tool('reparameterize', config, segmenter / 'iter_2.pth', segmenter / 'iter_2.pth')
+        run_tool('reparameterize', config, checkpoint, checkpoint)
     with pytest.raises(SystemExit, match='does not fit the model'):
-        run_tool('reparameterize', config, segmenter / 'iter_2.pth', 'out.pth')
-    checkpoint = torch.load(segmenter / 'iter_2.pth', weights_only=True)
+        run_tool('reparameterize', config, checkpoint, 'out.pth')
+    content = torch.load(checkpoint, weights_only=True)
     for value, message in ((float('nan'), 'NaN, infinite values or integers are in 1 of the'),
                            (3e38, 'differ by a relative nan, so nothing was written')):
-        checkpoint['state_dict']['backbone.cls_token'].fill_(value)
-        torch.save(checkpoint, 'broken.pth')
+        content['state_dict']['backbone.cls_token'].fill_(value)
+        torch.save(content, 'broken.pth')
         with pytest.raises(SystemExit, match=message):
-            run_tool('reparameterize', config, 'broken.pth', 'out.pth', *options,
-                     'model.decode_head.in_channels=16')
-    assert not (tmp_path / 'out.pth').exists()
+            run_tool('reparameterize', config, 'broken.pth', 'out.pth', *options)
+    assert not Path('out.pth').exists()
 
 
 @pytest.mark.slow
@@ -259,74 +241,61 @@ def test_imagenet_config_trains_and_validates(run_tool, imagenet):
     assert 'accuracy/top1' in validation
 
 
-def test_missing_pretrained_weights(run_tool, ade20k):
+@pytest.mark.parametrize('checkpoint, message', [
+    ('none.pth', 'there is no checkpoint none.pth'),
+    ('http://127.0.0.1:9/vit.pth', "can't download weights .*Give a local file"),  # nobody listens
+    ('vit.pth', 'vit.pth do not fit the backbone: 149 of its 150 tensors'),
+])
+def test_pretrained_weights_must_be_there_and_fit(checkpoint, message, run_tool, ade20k):
+    torch.save({'blocks.0.norm1.weight': torch.zeros(192)}, 'vit.pth')  # timm's names
     options = ade20k_options(ade20k)
     options.remove('model.backbone.init_cfg=None')
-    with pytest.raises(SystemExit, match='there is no checkpoint vit.pth'):
+    with pytest.raises(SystemExit, match=message):
         run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--cfg-options', *options,
-                 'model.backbone.init_cfg.checkpoint=vit.pth')
-    url = 'http://127.0.0.1:9/vit.pth'  # nothing listens there
-    with pytest.raises(SystemExit, match="can't download weights .*Give a local file"):
-        run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--cfg-options', *options,
-                 f'model.backbone.init_cfg.checkpoint={url}')
+                 f'model.backbone.init_cfg.checkpoint={checkpoint}')
+    assert [*Path().rglob('*.pth')] == [Path('vit.pth')]
 
 
-def test_pretrained_weights_must_fit_the_backbone(run_tool, ade20k, tmp_path):
-    options = ade20k_options(ade20k)
-    options.remove('model.backbone.init_cfg=None')
-    torch.save({'blocks.0.norm1.weight': torch.zeros(192)}, tmp_path / 'vit.pth')  # timm's names
-    with pytest.raises(SystemExit, match='vit.pth do not fit the backbone: 149 of its 150 tensors'):
-        run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--cfg-options', *options,
-                 'model.backbone.init_cfg.checkpoint=vit.pth')
-    assert checkpoints(tmp_path) == ['vit.pth']
-
-
-def test_weights_alone_are_not_resumed(segmenter, run_tool, tmp_path):
-    state_dict = torch.load(segmenter / 'iter_2.pth', weights_only=True)['state_dict']
+def write_bare(checkpoint):
+    """Writes the weights of a checkpoint alone to bare.pth."""
+    state_dict = torch.load(checkpoint, weights_only=True)['state_dict']
     torch.save(dict(state_dict=state_dict), 'bare.pth')
+
+
+def test_weights_alone_are_not_resumed(segmenter, run_tool):
+    config, checkpoint, *_ = segmenter
+    write_bare(checkpoint)
     with pytest.raises(SystemExit, match="bare.pth can't be resumed: it holds no state of a "
                        r'training \(epoch, iter, message_hub\). .* give it as load_from'):
-        run_tool('train', CONFIGS / 'cbt-t_shapes.py', '--resume', 'bare.pth', '--work-dir',
-                 'work', '--cfg-options', *SEGMENT)
-    assert checkpoints(tmp_path) == ['bare.pth']
+        run_tool('train', config, '--resume', 'bare.pth', '--cfg-options', *SEGMENT)
+    assert [*Path().rglob('*.pth')] == [Path('bare.pth')]
 
 
-def test_training_without_validation(run_tool, tmp_path):
+def test_predicts_from_bare_weights(trained, run_tool, images):
+    config, checkpoint, *options = trained
+    write_bare(checkpoint)
+    run_tool('predict', images, config, 'bare.pth', *options)
+    assert [*Path('predictions').rglob('*.png'), *Path('predictions').rglob('*.csv')]
+
+
+def test_training_without_validation(run_tool):
     run_tool('train', CONFIGS / 'cbt-t_shapes.py', '--work-dir', 'work', '--cfg-options',
              *[o for o in SEGMENT if not o.startswith('val_')], 'val_dataloader=None',
              'val_cfg=None', 'val_evaluator=None', 'default_hooks.checkpoint.save_best=None')
-    assert checkpoints(tmp_path) == ['iter_2.pth']
+    assert [*Path().rglob('*.pth')] == [Path('work/iter_2.pth')]
 
 
-def test_checkpoint_of_another_arch(segmenter, classifier, run_tool):
+def test_checkpoints_that_are_not_there_or_of_another_arch(segmenter, run_tool):
     with pytest.raises(SystemExit, match='does not fit the model: .*another arch: its embed_dims '
                        "is 16, this CBT's 192"):
-        run_tool('test', CONFIGS / 'cbt-t_shapes.py', segmenter / 'iter_2.pth')
-    with pytest.raises(SystemExit, match='does not fit the model: .*Unexpected key'):
-        run_tool('test', CONFIGS / 'cbt-t_shapes-cls.py', classifier / 'epoch_1.pth',
-                 '--cfg-options', *SHAPES, 'model.head.in_channels=16',
-                 'model.backbone.arch.num_layers=1')
+        run_tool('test', *segmenter[:2])
     with pytest.raises(SystemExit, match='there is no checkpoint nowhere.pth'):
-        run_tool('test', CONFIGS / 'cbt-t_shapes.py', 'nowhere.pth')
-
-
-@pytest.mark.parametrize('task', ['segmenter', 'classifier'])
-def test_predicts_from_bare_weights(task, request, run_tool, images, tmp_path):
-    work_dir = request.getfixturevalue(task)
-    [trained] = [p for p in work_dir.glob('*.pth') if 'best' not in p.name]
-    state_dict = torch.load(trained, weights_only=False)['state_dict']
-    torch.save(dict(state_dict=state_dict), tmp_path / 'bare.pth')
-    config, width = dict(
-        segmenter=('cbt-t_shapes', 'model.decode_head.in_channels=16'),
-        classifier=('cbt-t_shapes-cls', 'model.head.in_channels=16'))[task]
-    run_tool('predict', images, CONFIGS / f'{config}.py', 'bare.pth', '--cfg-options', *SHAPES,
-             width)
-    assert list((tmp_path / 'predictions').rglob('*.png' if task == 'segmenter' else '*.csv'))
+        run_tool('test', segmenter[0], 'nowhere.pth')
 
 
 def test_predicting_nothing(segmenter, run_tool, tmp_path):
     with pytest.raises(SystemExit, match='neither an image nor a folder with images'):
-        run_tool('predict', tmp_path, CONFIGS / 'cbt-t_shapes.py', segmenter / 'iter_2.pth')
+        run_tool('predict', tmp_path, *segmenter)
 
 
 @pytest.mark.parametrize('tool', TOOLS)

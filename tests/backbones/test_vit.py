@@ -34,15 +34,7 @@ def by_names_of(library, vit):
 
 
 @pytest.mark.parametrize('library', ['mmpretrain', 'timm', 'mmseg'])
-def test_not_adapted_it_is_the_pretrained_vit(vit, library):
-    model = AdaptedViT(ARCH, img_size=64, adapted_layers=[], out_type='raw').eval()
-    model.load_state_dict(by_names_of(library, vit))
-    image = torch.randn(2, 3, 64, 64)
-    torch.testing.assert_close(model(image)[0], vit(image)[0])
-
-
-@pytest.mark.parametrize('library', ['mmpretrain', 'timm', 'mmseg'])
-def test_pretrained_weights_by_init_cfg(vit, library, tmp_path):
+def test_not_adapted_it_is_the_pretrained_vit(vit, library, tmp_path):
     file, state_dict = tmp_path / 'vit.pth', by_names_of(library, vit)
     init_cfg = dict(type='Pretrained', checkpoint=str(file))
     if library == 'mmpretrain':  # a classifier's checkpoint
@@ -50,12 +42,12 @@ def test_pretrained_weights_by_init_cfg(vit, library, tmp_path):
         state_dict = {f'backbone.{k}': v for k, v in state_dict.items()}
         state_dict = dict(state_dict=state_dict | {'head.layers.head.bias': torch.ones(7)})
     torch.save(state_dict, file)
-    model = AdaptedViT(ARCH, img_size=96, init_cfg=init_cfg)
+    model = AdaptedViT(
+        ARCH, img_size=64, adapted_layers=[], out_type='raw', init_cfg=init_cfg).eval()
     check_pretrained(model)
     model.init_weights()
-    assert torch.equal(model.layers[1].attn.in_proj.weight, vit.layers[1].attn.qkv.weight)
-    assert torch.equal(model.norm.bias, vit.ln1.bias)
-    assert model.pos_embed.shape == (1, 37, 48)
+    image = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(model(image)[0], vit(image)[0])
 
     with pytest.raises(UserError, match='do not fit the model: .* such as'):
         check_pretrained(AdaptedViT(ARCH | dict(num_layers=4), init_cfg=init_cfg))
@@ -89,9 +81,6 @@ def test_deploy_form_is_the_same_function(vit):
     expected = model(image)[0]
     model.switch_to_deploy()
     torch.testing.assert_close(model(image)[0], expected)
-    fresh = AdaptedViT(ARCH, img_size=64, out_type='raw', deploy=True).eval()
-    fresh.load_state_dict(model.state_dict())
-    assert torch.equal(fresh(image)[0], model(image)[0])
 
 
 def test_refuses_layers_that_it_has_not():

@@ -1,7 +1,11 @@
+from functools import partial
+
 import oracle
 import pytest
 import released
 import torch
+import torch.nn.functional as F
+from gradients import assert_same
 from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
@@ -18,12 +22,12 @@ from cbsa_mm.decode_heads import CBTMaskTransformerHead, DEPICTCAHead, DEPICTSAH
     ('depict_ca_decoder', DEPICT_CA_DECODER, DEPICTCAHead),
 ])
 def test_parity_with_the_released_decoders(name, table, head):
-    golden, title = released.read(name), name
+    golden = released.read(name)
     head = head(32, num_classes=150)
     head.load_state_dict(released.rename(released.pick(golden, 'weight.'), table))
     features = golden['input.tokens'].transpose(1, 2).unflatten(2, (16, 16)).requires_grad_()
     masks = head([features])
-    released.agree(f'{title}, masks', released.relative_error(masks, golden['output.masks']), 1e-5)
+    released.agree(f'{name}, masks', released.relative_error(masks, golden['output.masks']), 1e-5)
     if 'input.upstream_grad' not in golden:  # those of DEPICT hold outputs alone
         return
 
@@ -35,26 +39,17 @@ def test_parity_with_the_released_decoders(name, table, head):
     errors = [released.relative_error(parameter.grad, grads[name])
               for name, parameter in head.named_parameters()]
     errors.append(released.relative_error(features.grad.flatten(2).mT, their_input_grad))
-    released.agree(f'{title}, gradients, the worst', errors, 1e-4)
+    released.agree(f'{name}, gradients, the worst', errors, 1e-4)
 
 
 @pytest.mark.parametrize('num_classes, grid', [(2, (20, 32)), (19, (14, 12)), (150, (5, 3))])
-def test_equals_the_equations(num_classes, grid):
-    torch.manual_seed(num_classes)
-    head = CBTMaskTransformerHead(
-        16, num_classes=num_classes, num_layers=2, num_heads=2, head_dims=6,
-        attn_cfg=dict(type='CBSA', grid_size=4)).double()
-    for parameter in head.parameters():
-        torch.nn.init.normal_(parameter)
-    features = torch.randn(2, 16, *grid, dtype=torch.double)
-    theirs = oracle.decoder(features, dict(head.named_parameters()), 2, 4)
-    torch.testing.assert_close(head((features, )), theirs, rtol=1e-8, atol=1e-10)
-
-
-@pytest.mark.parametrize('head, kwargs', [
-    (DEPICTSAHead, dict()), (DEPICTCAHead, dict(num_cross_layers=2, cross_head_dims=5))])
-@pytest.mark.parametrize('num_classes, grid', [(2, (5, 3)), (19, (8, 12))])
-def test_depict_equals_the_equations(head, kwargs, num_classes, grid):
+@pytest.mark.parametrize('head, kwargs, reference', [
+    (CBTMaskTransformerHead, dict(attn_cfg=dict(type='CBSA', grid_size=4)),
+     partial(oracle.decoder, grid_size=4)),
+    (DEPICTSAHead, dict(), oracle.depict),
+    (DEPICTCAHead, dict(num_cross_layers=2, cross_head_dims=5), oracle.depict),
+], ids=['CBT', 'DEPICT-SA', 'DEPICT-CA'])
+def test_equals_the_equations(head, kwargs, reference, num_classes, grid):
     torch.manual_seed(num_classes)
     head = head(16, num_classes=num_classes, num_layers=2, num_heads=2, head_dims=6,
                 **kwargs).double()
@@ -62,12 +57,8 @@ def test_depict_equals_the_equations(head, kwargs, num_classes, grid):
         torch.nn.init.normal_(parameter)
     weights = dict(head.named_parameters())
     features = torch.randn(2, 16, *grid, dtype=torch.double)
-    ours, theirs = head([features]), oracle.depict(features, weights, 2)
-    torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-10)
-    upstream = torch.randn_like(ours)
-    for our_grad, their_grad in zip(torch.autograd.grad(ours, weights.values(), upstream),
-                                    torch.autograd.grad(theirs, weights.values(), upstream)):
-        torch.testing.assert_close(our_grad, their_grad, rtol=1e-6, atol=1e-8)
+    theirs = reference(features, weights, num_heads=2)
+    assert_same(head([features]), theirs, weights.values(), rtol=1e-8, atol=1e-10)
 
 
 def test_tied_projections_start_as_in_depict():
@@ -77,36 +68,24 @@ def test_tied_projections_start_as_in_depict():
     assert not DEPICTSAHead(16, num_classes=5).layers[0].attn.out_proj
 
 
-def samples(num_classes, size, ignore_from=None):
-    labels = torch.randint(num_classes, (1, *size))
-    if ignore_from is not None:
-        labels[:, ignore_from:] = 255
-    return [SegDataSample(gt_sem_seg=PixelData(data=labels))], labels
-
-
 @pytest.mark.parametrize('align_corners', [False, True])
 def test_loss_is_cross_entropy_of_the_upsampled_masks(align_corners):
     init_default_scope('mmseg')
-    head = CBTMaskTransformerHead(16, num_classes=7, num_layers=1, align_corners=align_corners)
-    features = [torch.randn(1, 16, 4, 6)]
-    data, labels = samples(7, (64, 96), ignore_from=32)
-    losses = head.loss(features, data, {})
-    masks = torch.nn.functional.interpolate(
-        head(features), size=(64, 96), mode='bilinear', align_corners=align_corners)
-    # mmseg averages over ignored pixels too unless told otherwise (avg_non_ignore).
-    expected = torch.nn.functional.cross_entropy(masks, labels, ignore_index=255, reduction='sum')
-    torch.testing.assert_close(losses['loss_ce'], expected / labels.numel())
-
-
-def test_builds_from_mmseg_config_and_trains():
-    init_default_scope('mmseg')
     head = MODELS.build(dict(
-        type='CBTMaskTransformerHead', in_channels=16, channels=16, num_classes=3, num_layers=1,
-        loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.5)))
+        type='CBTMaskTransformerHead', in_channels=16, channels=16, num_classes=7, num_layers=1,
+        align_corners=align_corners, loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.5)))
     head.init_weights()
     assert head.class_embed.std() < 0.03 and head.layers[0].attn.step_x.std() > 0.03
-    data, _ = samples(3, (32, 32))
-    head.loss([torch.randn(1, 16, 2, 2)], data, {})['loss_ce'].backward()
+    features = [torch.randn(1, 16, 4, 6)]
+    labels = torch.randint(7, (1, 64, 96))
+    labels[:, 32:] = 255
+    data = [SegDataSample(gt_sem_seg=PixelData(data=labels))]
+    loss = head.loss(features, data, {})['loss_ce']
+    masks = F.interpolate(head(features), (64, 96), mode='bilinear', align_corners=align_corners)
+    # mmseg averages over ignored pixels too unless told otherwise (avg_non_ignore).
+    expected = F.cross_entropy(masks, labels, ignore_index=255, reduction='sum') / labels.numel()
+    torch.testing.assert_close(loss, 0.5 * expected)
+    loss.backward()
     assert all(p.grad is not None for p in head.parameters())
 
 
@@ -139,6 +118,9 @@ def test_refuses_other_features(shape):
         CBTMaskTransformerHead(16, num_classes=5)([torch.randn(shape)])
 
 
+HEADS = [CBTMaskTransformerHead, DEPICTSAHead, DEPICTCAHead]
+
+
 def make_head(head=CBTMaskTransformerHead, **kwargs):
     """A head in evaluation mode whose normalisations do something."""
     torch.manual_seed(0)
@@ -147,9 +129,6 @@ def make_head(head=CBTMaskTransformerHead, **kwargs):
         if 'norm' in name:
             torch.nn.init.uniform_(parameter, 0.5, 1.5)
     return head
-
-
-HEADS = [CBTMaskTransformerHead, DEPICTSAHead, DEPICTCAHead]
 
 
 @pytest.mark.parametrize('kind', HEADS)

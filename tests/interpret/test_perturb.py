@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from released import relative_error
@@ -26,40 +28,31 @@ def draw(make, *args, **kwargs):
     return make(*args, **kwargs).double().eval()
 
 
-@pytest.fixture
-def x():
-    """Tokens of a given width, as ``x(width)``."""
-    return lambda width: torch.randn(
-        2, 32, width, dtype=torch.float64, generator=Generator().manual_seed(1))
+def tokens(width):
+    return torch.randn(2, 32, width, dtype=torch.float64, generator=Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize('sizes', SIZES)
 @pytest.mark.parametrize('std', [0.1, 1.])
 @pytest.mark.parametrize('kwargs', TIED)
-def test_rotation_within_heads_leaves_tied_attention_unchanged(x, kwargs, std, sizes):
-    attn, x = draw(CBSA, *sizes, output='tied', **kwargs), x(sizes[0])
+def test_rotation_within_heads_leaves_tied_attention_unchanged(kwargs, std, sizes):
+    attn, x = draw(CBSA, *sizes, output='tied', **kwargs), tokens(sizes[0])
     expected = attn(x, GRID)
     with perturbed([attn], rotate_within_heads, std, seed=2):
         torch.testing.assert_close(attn(x, GRID), expected, rtol=1e-9, atol=1e-9)
+    with perturbed([attn], rotate_whole_basis, std, seed=2):
+        assert relative_error(attn(x, GRID), expected) > 1e-3
 
 
-def test_rotation_within_heads_leaves_cross_attention_unchanged(x):
-    attn, x = draw(CrossMSSA, 24, 3), x(24)
+def test_rotation_within_heads_leaves_cross_attention_unchanged():
+    attn, x = draw(CrossMSSA, 24, 3), tokens(24)
     expected = attn(x[:, :4], x)
     with perturbed([attn], rotate_within_heads, std=1, seed=2):
         torch.testing.assert_close(attn(x[:, :4], x), expected, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize('kwargs', TIED)
-def test_rotation_of_the_whole_basis_changes_tied_attention(x, kwargs):
-    attn, x = draw(CBSA, 24, 3, output='tied', **kwargs), x(24)
-    expected = attn(x, GRID)
-    with perturbed([attn], rotate_whole_basis, std=1, seed=2):
-        assert relative_error(attn(x, GRID), expected) > 1e-3
-
-
-def test_a_single_head_is_the_whole_basis(x):
-    attn, x = draw(CBSA, 12, 1, grid_size=2, output='tied'), x(12)
+def test_a_single_head_is_the_whole_basis():
+    attn, x = draw(CBSA, 12, 1, grid_size=2, output='tied'), tokens(12)
     expected = attn(x, GRID)
     with perturbed([attn], rotate_whole_basis, std=1, seed=2):
         torch.testing.assert_close(attn(x, GRID), expected, rtol=1e-9, atol=1e-9)
@@ -68,8 +61,8 @@ def test_a_single_head_is_the_whole_basis(x):
 @pytest.mark.parametrize('make, kwargs', [
     (CBSA, dict(grid_size=2)), (CBSA, dict(representatives='tokens')), (MHSA, {}),
     (AdaptedMHSA, dict(grid_size=2))])
-def test_a_free_output_has_to_turn_along(x, make, kwargs):
-    attn, x = draw(make, 24, 3, **kwargs), x(24)
+def test_a_free_output_has_to_turn_along(make, kwargs):
+    attn, x = draw(make, 24, 3, **kwargs), tokens(24)
     for parameter in attn.parameters():  # biases, too
         nn.init.normal_(parameter)
     expected = attn(x, GRID)
@@ -96,30 +89,26 @@ def test_strength_of_rotations():
 
 
 @pytest.mark.parametrize('std', [1e-3, 1.])
-def test_noise_is_gaussian_on_every_parameter(std):
-    layers = [draw(CBSA, 48, 4, grid_size=2), draw(TSSA, 48, 4),
-              nn.MultiheadAttention(48, 4, dtype=torch.float64)]
-    before = [[p.detach().clone() for p in layer.parameters()] for layer in layers]
-    with perturbed(layers, add_noise, std, seed=0):
-        noise = [torch.cat([(p - q).flatten() for p, q in zip(layer.parameters(), old)]) / std
-                 for layer, old in zip(layers, before)]
-        assert all((values != 0).all() for values in noise)
-        for values in noise:
-            spread, mean = torch.std_mean(values)
-            assert abs(mean) < 5 * len(values)**-0.5
-            assert abs(spread - 1) < 5 * (2 * len(values))**-0.5
-            assert (values.abs() < 1).double().mean().item() == pytest.approx(0.683, abs=0.03)
+@pytest.mark.parametrize('make', [partial(CBSA, grid_size=2), TSSA, nn.MultiheadAttention])
+def test_noise_is_gaussian_on_every_parameter(make, std):
+    layer = draw(make, 48, 4)
 
+    def weights():
+        return torch.cat([parameter.detach().flatten() for parameter in layer.parameters()])
 
-def test_noise_by_seed():
-    attn = draw(CBSA, 24, 3)
+    def noise(seed):
+        before = weights()
+        with perturbed([layer], add_noise, std, seed):
+            return (weights() - before) / std
 
-    def weight(seed):
-        with perturbed([attn], add_noise, 0.1, seed):
-            return attn.in_proj.weight.detach().clone()
-
-    assert torch.equal(weight(0), weight(0))
-    assert not torch.isclose(weight(0), weight(1)).any()
+    values = noise(seed=0)
+    assert (values != 0).all()
+    spread, mean = torch.std_mean(values)
+    assert abs(mean) < 5 * len(values)**-0.5
+    assert abs(spread - 1) < 5 * (2 * len(values))**-0.5
+    assert (values.abs() < 1).double().mean().item() == pytest.approx(0.683, abs=0.03)
+    assert torch.equal(noise(seed=0), values)
+    assert not torch.isclose(noise(seed=1), values).any()
 
 
 @pytest.mark.parametrize('change', [add_noise, rotate_within_heads, rotate_whole_basis])

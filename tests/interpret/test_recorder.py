@@ -4,7 +4,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 from cbsa_mm.backbones import CBT, AdaptedViT
-from cbsa_mm.checkpoints import CBT_CLASSIFIER, CRATE_STYLE_CLASSIFIER, Table
+from cbsa_mm.checkpoints import CBT_CLASSIFIER, CRATE_STYLE_CLASSIFIER
 from cbsa_mm.interpret import Recorder, attention_maps, coding_rate, enlarge, patch_index
 
 SMALL = dict(embed_dims=24, num_layers=2, num_heads=3)
@@ -20,19 +20,29 @@ OTHERS = [dict(type='LinearAttention'),
 
 def make(attn_cfg, **kwargs):
     torch.manual_seed(0)
-    return CBT(SMALL, img_size=64, attn_cfg=attn_cfg, out_type='raw', **kwargs).eval()
+    return CBT(SMALL, img_size=64, attn_cfg=attn_cfg, out_type='raw', **kwargs)
 
 
-@pytest.fixture
-def image():
+def make_image():
     return torch.randn(2, 3, 64, 80, generator=torch.Generator().manual_seed(1))
+
+
+def record(model):
+    """The layers of a model, recorded for that image, which leaves the model as it is."""
+    model.eval()
+    expected = model(make_image())
+    with Recorder(model) as recorder:
+        torch.testing.assert_close(model(make_image()), expected, rtol=0, atol=0)
+    torch.testing.assert_close(model(make_image()), expected, rtol=0, atol=0)
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+    return recorder.layers
 
 
 @pytest.mark.released
 @pytest.mark.parametrize('name, table, attn', [
     ('cbt_classifier', CBT_CLASSIFIER, 'CBSA'),
     ('crate_style_classifier', CRATE_STYLE_CLASSIFIER, 'MSSA')])
-def test_attention_of_the_released_classifiers(name: str, table: Table, attn: str):
+def test_attention_of_the_released_classifiers(name, table, attn):
     golden = released.read(name)
     weights = released.rename(released.pick(golden, 'weight.'), table)
     arch = dict(embed_dims=48, num_layers=2, num_heads=3)
@@ -46,50 +56,35 @@ def test_attention_of_the_released_classifiers(name: str, table: Table, attn: st
 
 @pytest.mark.parametrize('attn_cfg', [*POOLED, *SOFTMAX, TSSA, *OTHERS])
 @pytest.mark.parametrize('deploy', [False, True])
-def test_leaves_the_model_as_it_is(image, attn_cfg, deploy):
-    model = make(attn_cfg, deploy=deploy)
-    expected = model(image)[0]
-    with Recorder(model) as recorder:
-        assert torch.equal(model(image)[0], expected)
-        assert all(rates.isfinite().all() for layer in recorder.layers
-                   for rates in layer.coding_rates().values())
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
-    assert torch.equal(model(image)[0], expected)
+def test_coding_rates_of_all_attentions(attn_cfg, deploy):
+    for layer in record(make(attn_cfg, deploy=deploy)):
+        assert all(rates.isfinite().all() for rates in layer.coding_rates().values())
 
 
 @pytest.mark.parametrize('attn_cfg', POOLED)
-def test_coefficients_and_lazy_rows(image, attn_cfg):
-    model = make(attn_cfg, grid_offset=1)
-    with Recorder(model) as recorder:
-        model(image)
-    for layer in recorder.layers:
-        A = layer.trace.coefficients                                  # (B, h, m, N)
-        assert A.shape == (2, 3, 4 if 'learnable' in str(attn_cfg) else A.shape[2], 21)
-        torch.testing.assert_close(A.sum(-1), torch.ones(A.shape[:-1]))
+def test_coefficients_and_lazy_rows(attn_cfg):
+    for layer in record(make(attn_cfg, grid_offset=1)):
+        A = layer.trace.coefficients
+        assert A.shape == (2, 3, 4, 21)                               # (B, h, m, N)
+        torch.testing.assert_close(A.sum(-1), torch.ones(2, 3, 4))
         index = torch.tensor([0, 7, 20])
         torch.testing.assert_close(layer.trace.rows(index), (A.mT @ A)[:, :, index])
+        assert torch.equal(layer.rank(), torch.linalg.matrix_rank(A))
 
 
 @pytest.mark.parametrize('attn_cfg', SOFTMAX)
-def test_rows_of_softmax_attentions_sum_to_one(image, attn_cfg):
-    model = make(attn_cfg, grid_offset=1)
-    with Recorder(model) as recorder:
-        model(image)
-    trace = recorder.layers[0].trace
-    rows = trace.rows(slice(3, 5))
-    torch.testing.assert_close(rows.sum(-1), torch.ones(2, 3, 2))
-    torch.testing.assert_close(rows, trace.rows()[:, :, 3:5])
+def test_rows_of_softmax_attentions(attn_cfg):
+    layer = record(make(attn_cfg, grid_offset=1))[0]
+    rows = layer.trace.rows()
+    torch.testing.assert_close(rows.sum(-1), torch.ones(2, 3, 21))
+    torch.testing.assert_close(layer.trace.rows(slice(3, 5)), rows[:, :, 3:5])
     # With the values, they give what the attention does before its output map.
-    attn, x = recorder.layers[0].attn, recorder.layers[0].x
-    torch.testing.assert_close(attn.merge_heads(trace.rows() @ trace.tokens),
-                               attn(x, (4, 5), 1))
+    torch.testing.assert_close(layer.attn.merge_heads(rows @ layer.trace.tokens),
+                               layer.attn(layer.x, (4, 5), 1))
 
 
-def test_rows_of_tssa_are_shared_out_among_the_heads(image):
-    model = make(TSSA)
-    with Recorder(model) as recorder:
-        model(image)
-    layer = recorder.layers[0]
+def test_rows_of_tssa_are_shared_out_among_the_heads():
+    layer = record(make(TSSA))[0]
     w = layer.attn.in_proj(layer.x).unflatten(2, (3, 8))              # (B, N, h, p)
     products = torch.einsum('bihp,bjhp->bhij', w, w).exp()
     expected = products / products.sum(1, keepdim=True)
@@ -99,64 +94,49 @@ def test_rows_of_tssa_are_shared_out_among_the_heads(image):
 
 
 @pytest.mark.parametrize('attn_cfg', OTHERS)
-def test_some_attentions_have_no_matrix(image, attn_cfg):
-    model = make(attn_cfg)
-    with Recorder(model) as recorder:
-        model(image)
+def test_some_attentions_have_no_matrix(attn_cfg):
+    layer = record(make(attn_cfg))[0]
     with pytest.raises(ValueError, match='no token-by-token matrix'):
-        recorder.layers[0].trace.rows()
+        layer.trace.rows()
 
 
-def test_representatives_before_and_after_contraction(image):
+def test_representatives_before_and_after_contraction():
     model = make(POOLED[0], grid_offset=1)
-    kept = []
-    contraction = model.layers[1].attn.contraction
-    contraction.register_forward_hook(lambda module, args, out: kept.append((args[0], out)))
-    with Recorder(model) as recorder:
-        model(image)
-    layer = recorder.layers[1]
+    layer, block, kept = record(model)[1], model.layers[1], []
+    block.attn.contraction.register_forward_hook(
+        lambda module, args, out: kept.extend((*args, out)))
+    model(make_image())
     rates = layer.coding_rates()
-    for name, z in zip(('representatives', 'representatives_after'), kept[0]):
+    for name, z in zip(('representatives', 'representatives_after'), kept):
         torch.testing.assert_close(rates[name], coding_rate(z))
-    block, attn = model.layers[1], model.layers[1].attn
-    after = attn.split_heads(attn.in_proj(block.norm1(layer.before + layer.update)))
-    torch.testing.assert_close(rates['tokens_after'], coding_rate(after))
+    after = block.attn.in_proj(block.norm1(layer.before + layer.update))
+    torch.testing.assert_close(rates['tokens_after'], coding_rate(block.attn.split_heads(after)))
     assert torch.equal(layer.sparsity(), (layer.sparse == 0).float().mean((1, 2)))
 
 
-def test_reductions_by_head(image):
-    model = make(POOLED[0])
-    with Recorder(model) as recorder:
-        model(image)
-    for layer in recorder.layers:
-        inside, reductions = layer.trace, layer.reductions()
-        compressed = inside.coefficients.mT @ inside.contracted
+def test_reductions_by_head():
+    layer = record(make(POOLED[0]))[1]
+    inside, reductions = layer.trace, layer.reductions()
+    compressed = inside.coefficients.mT @ inside.contracted
+    for name, before, after in (
+            ('tokens', inside.tokens, compressed),
+            ('representatives', inside.representatives, inside.contracted)):
         for k in range(3):
-            for name, before, after in (
-                    ('tokens', inside.tokens, compressed),
-                    ('representatives', inside.representatives, inside.contracted)):
-                expected = coding_rate(before[:, k:k + 1]) - coding_rate(after[:, k:k + 1])
-                torch.testing.assert_close(reductions[name][:, k], expected)
+            expected = coding_rate(before[:, k:k + 1]) - coding_rate(after[:, k:k + 1])
+            torch.testing.assert_close(reductions[name][:, k], expected)
 
 
-def test_ranks_steps_and_overlaps(image):
-    model = make(POOLED[0])
-    with Recorder(model) as recorder:
-        model(image)
-    for layer in recorder.layers:
-        assert torch.equal(layer.rank(), torch.linalg.matrix_rank(layer.trace.coefficients))
-        steps = layer.step_sizes()
-        assert steps['step_rep'].tolist() == layer.attn.step_rep.flatten().tolist()
-        assert steps['step_x'].tolist() == layer.attn.step_x.flatten().tolist()
-        torch.testing.assert_close(layer.overlap().diagonal(), torch.ones(3))
-    with Recorder(make(dict(type='MHSA'))) as recorder:
-        recorder.layers[0].x = torch.randn(1, 21, 24)
-    layer = recorder.layers[0]
+def test_step_sizes_and_overlaps():
+    layer = record(make(POOLED[0]))[0]
+    assert {name: steps.tolist() for name, steps in layer.step_sizes().items()} == {
+        name: getattr(layer.attn, name).flatten().tolist() for name in ('step_rep', 'step_x')}
+    torch.testing.assert_close(layer.overlap().diagonal(), torch.ones(3))
+    layer = record(make(dict(type='MHSA')))[0]
     assert (layer.rank(), layer.step_sizes(), layer.overlap()) == (None, {}, None)
 
 
-def test_records_the_last_pass(image):
-    model = make(POOLED[0])
+def test_records_the_last_pass():
+    model, image = make(POOLED[0]).eval(), make_image()
     with Recorder(model) as recorder:
         model(image)
         first = recorder.layers[0].trace.tokens
@@ -164,47 +144,38 @@ def test_records_the_last_pass(image):
     assert not torch.equal(recorder.layers[0].trace.tokens, first)
 
 
-def assert_same_attention(foreign, arch, image):
+def assert_same_attention(foreign, arch):
     """Between a ViT of another library and ours with its weights."""
     ours = AdaptedViT(arch, img_size=(64, 80), adapted_layers=[]).eval()
     ours.load_state_dict(foreign.state_dict())
-    rows = []
-    for model in (foreign, ours):
-        with Recorder(model) as recorder:
-            model(image)
-        assert [layer.num_extra_tokens for layer in recorder.layers] == [1, 1]
-        assert [layer.image_grid for layer in recorder.layers] == [(4, 5)] * 2
-        rows.append([layer.trace.rows() for layer in recorder.layers])
-    torch.testing.assert_close(*rows)
+    for theirs, layer in zip(record(foreign), record(ours), strict=True):
+        assert theirs.num_extra_tokens == layer.num_extra_tokens == 1
+        assert theirs.image_grid == layer.image_grid == (4, 5)
+        torch.testing.assert_close(theirs.trace.rows(), layer.trace.rows())
 
 
-def test_plain_vit_of_mmpretrain(image):
+def test_plain_vit_of_mmpretrain():
     from mmpretrain.models import VisionTransformer
     init_default_scope('mmpretrain')
-    foreign = VisionTransformer(SMALL | dict(feedforward_channels=96), img_size=(64, 80))
-    foreign.eval()
-    assert_same_attention(foreign, SMALL, image)
+    assert_same_attention(
+        VisionTransformer(SMALL | dict(feedforward_channels=96), img_size=(64, 80)), SMALL)
 
 
-def test_plain_vit_of_timm(image):
+def test_plain_vit_of_timm():
     timm = pytest.importorskip('timm', reason='timm is not installed')
-    foreign = timm.create_model('vit_tiny_patch16_224', img_size=(64, 80), depth=2).eval()
-    assert_same_attention(foreign, dict(embed_dims=192, num_layers=2, num_heads=3), image)
+    assert_same_attention(timm.create_model('vit_tiny_patch16_224', img_size=(64, 80), depth=2),
+                          dict(embed_dims=192, num_layers=2, num_heads=3))
 
 
-def test_plain_vit_and_segmenter_of_mmseg(image):
+def test_plain_vit_and_segmenter_of_mmseg():
     from mmseg.models import SegmenterMaskTransformerHead, VisionTransformer
     init_default_scope('mmseg')
     head = SegmenterMaskTransformerHead(
         num_layers=1, num_heads=2, embed_dims=24, in_channels=24, channels=24, num_classes=5,
         in_index=0)
-    model = torch.nn.Sequential(VisionTransformer(
-        img_size=(64, 80), embed_dims=24, num_layers=2, num_heads=3, out_indices=[1]), head).eval()
-    expected = model(image)
-    with Recorder(model) as recorder:
-        assert torch.equal(model(image), expected)
-    assert torch.equal(model(image), expected)
-    for layer, extra, count in zip(recorder.layers, (1, 1, 0), (21, 21, 25)):
+    layers = record(torch.nn.Sequential(VisionTransformer(
+        img_size=(64, 80), embed_dims=24, num_layers=2, num_heads=3, out_indices=[1]), head))
+    for layer, extra, count in zip(layers, (1, 1, 0), (21, 21, 25)):
         assert (layer.num_extra_tokens, layer.image_grid) == (extra, (4, 5))
         x = layer.x if layer.attn.batch_first else layer.x.transpose(0, 1)
         _, weights = layer.attn(x, x, x, average_attn_weights=False)
@@ -217,11 +188,8 @@ def test_refuses_models_without_attention():
         Recorder(torch.nn.Linear(2, 2))
 
 
-def test_maps_lie_on_the_image(image):
-    model = make(POOLED[0], grid_offset=0)  # pooled from the class token on, as released
-    with Recorder(model) as recorder:
-        model(image)
-    layer = recorder.layers[1]
+def test_maps_lie_on_the_image():
+    layer = record(make(POOLED[0]))[1]
     rows = layer.trace.rows()
     places = {(0, 0): 1, (0.3, 0.99): 1 + 5 + 4, (1, 1): 20, (0.5, 0.2): 1 + 2 * 5 + 1}
     assert {place: patch_index(layer, *place) for place in places} == places

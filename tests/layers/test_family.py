@@ -4,10 +4,10 @@ import pytest
 import released
 import torch
 import torch.nn.functional as F
+from gradients import assert_same
 from torch.func import functional_call
 
-from cbsa_mm.interpret import count_flops
-from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, CrossMSSA, LinearAttention
+from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, LinearAttention
 from cbsa_mm.layers.representatives import REFUSALS
 
 CHOICES = [(representatives, contraction)
@@ -28,15 +28,9 @@ def tokens(d=12, batch=2, n=21, seed=1):
                        generator=torch.Generator().manual_seed(seed), requires_grad=True)
 
 
-def assert_same(attn, x, expected):
-    """Outputs, and gradients of the tokens and all parameters."""
-    ours = attn(x, GRID)
-    torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-11)
-    upstream = torch.randn_like(ours)
-    inputs = [x, *attn.parameters()]
-    for our_grad, their_grad in zip(torch.autograd.grad(ours, inputs, upstream),
-                                    torch.autograd.grad(expected, inputs, upstream)):
-        torch.testing.assert_close(our_grad, their_grad, rtol=1e-7, atol=1e-9)
+def assert_is(attn, x, expected):
+    """With the gradients of the tokens and all parameters."""
+    assert_same(attn(x, GRID), expected, [x, *attn.parameters()], rtol=1e-9, atol=1e-11)
 
 
 def project_out(attn, y):
@@ -57,30 +51,31 @@ def test_all_tokens_are_mssa(output):
     w = project_in(attn, x)
     y, _ = oracle.attend(w, w, w)
     step = 1 if output == 'free' else attn.step_x
-    assert_same(attn, x, step * project_out(attn, y))
+    assert_is(attn, x, step * project_out(attn, y))
 
 
 @pytest.mark.parametrize('eps', [0.1, 1., 3.])
 @pytest.mark.parametrize('n', [21, 20])
-def test_principal_directions_and_exact_inverse_are_the_spectrum_form(eps, n):
-    attn, x = make(representatives='principal', contraction='inverse', eps=eps), tokens(n=n)
-    w = project_in(attn, x)
-    left, singular, right = torch.linalg.svd(w, full_matrices=False)
-    shrunk = singular * eps**2 / (eps**2 + singular**2)               # eq. 12
-    assert_same(attn, x, project_out(attn, left * shrunk.unsqueeze(-2) @ right))
+@pytest.mark.parametrize('representatives', ['principal', 'orthogonal'])
+def test_directions_and_exact_inverse_are_the_spectrum_form(representatives, eps, n):
+    attn, x = make(representatives=representatives, contraction='inverse', eps=eps), tokens(n=n)
+    squares = 1
+    if representatives == 'orthogonal':                               # of one length
+        squares = torch.nn.init.constant_(attn.representatives.scale, 2).flip(1).squeeze(-1)**2
+    left, singular, right = torch.linalg.svd(project_in(attn, x), full_matrices=False)
+    shrunk = singular * squares / (1 + squares * (singular / eps)**2)  # eq. 12
+    assert_is(attn, x, project_out(attn, left * shrunk.unsqueeze(-2) @ right))
 
 
 def test_principal_directions_bear_repeated_tokens():
     """There the singular vectors are not unique, and their derivatives infinite."""
     attn = make(representatives='principal', contraction='inverse')
     x = torch.ones(1, 21, 12, dtype=torch.double, requires_grad=True)
-    y = attn(x, GRID)
+    y, w = attn(x, GRID), project_in(attn, x)
     [grad] = torch.autograd.grad(y.square().sum(), x)
-    assert y.isfinite().all() and grad.isfinite().all()
-    w = project_in(attn, x)
-    identity = torch.eye(4, dtype=torch.double)
-    expected = w @ torch.linalg.inv(identity + w.mT @ w / 0.1**2)
-    torch.testing.assert_close(y, project_out(attn, expected))
+    assert grad.isfinite().all()
+    matrix = torch.eye(4, dtype=torch.double) + w.mT @ w / 0.1**2
+    torch.testing.assert_close(y, project_out(attn, w @ torch.linalg.inv(matrix)))
 
 
 @pytest.mark.parametrize('eps', [0.5, 3.])
@@ -99,57 +94,42 @@ def test_orthogonal_representatives_descend_the_coding_rate(eps):
         lambda scale: functional_call(attn, {'representatives.scale': scale}, (x, GRID)), scale)
 
 
-def test_orthogonal_representatives_of_one_length_are_the_spectrum_form():
-    attn, x = make(representatives='orthogonal', contraction='inverse', eps=1.), tokens()
-    squares = torch.nn.init.constant_(attn.representatives.scale, 2).flip(1).squeeze(-1)**2
-    left, singular, right = torch.linalg.svd(project_in(attn, x), full_matrices=False)
-    scaled = singular * squares / (1 + squares * singular**2)
-    assert_same(attn, x, project_out(attn, left * scaled.unsqueeze(-2) @ right))
-
-
 @pytest.mark.parametrize('eps', [0.1, 2.])
 def test_fixed_axes_are_channel_attention(eps):
     attn, x = make(representatives='fixed', contraction='inverse', eps=eps), tokens()
     w = project_in(attn, x)
     energies = w.square().sum(dim=-2, keepdim=True)                   # eq. 13
-    assert_same(attn, x, project_out(attn, w * eps**2 / (eps**2 + energies)))
+    assert_is(attn, x, project_out(attn, w * eps**2 / (eps**2 + energies)))
 
 
 @pytest.mark.parametrize('representatives', ['pooled', 'learnable'])
 def test_no_contraction_is_agent_attention(representatives):
     attn, x = make(representatives=representatives, contraction='none'), tokens()
     w = project_in(attn, x)
-    if representatives == 'pooled':
-        image = F.linear(x, attn.in_proj.weight)[:, :20].reshape(2, *GRID, 12).permute(0, 3, 1, 2)
-        agents = F.adaptive_avg_pool2d(image, 2).flatten(2).transpose(1, 2)
-        agents = oracle.split_heads(agents, 3)
-    else:
-        agents = attn.representatives.weight
-    values = torch.softmax(agents @ w.transpose(-1, -2) / 2, dim=-1) @ w
-    y = torch.softmax(w @ agents.transpose(-1, -2) / 2, dim=-1) @ values
-    assert_same(attn, x, project_out(attn, y))
+    agents = attn.representatives(w, GRID, 0)
+    values, _ = oracle.attend(agents, w, w)
+    y, _ = oracle.attend(w, agents, values)
+    assert_is(attn, x, project_out(attn, y))
 
 
 @pytest.mark.parametrize('grid_size', [1, 3])  # fewer and more representatives than p
 @pytest.mark.parametrize('representatives', ['pooled', 'learnable'])
 def test_exact_inverse(representatives, grid_size):
     attn = make(representatives=representatives, contraction='inverse', grid_size=grid_size)
-    x = tokens()
+    x, m = tokens(), grid_size**2
     w = project_in(attn, x)
     R0 = attn.representatives(w, GRID, 0)
-    A = torch.softmax(R0 @ w.mT / 2, dim=-1)
-    R = R0 + attn.step_rep * (A @ w)
-    m = grid_size**2
+    extracted, A = oracle.attend(R0, w, w)
+    R = R0 + attn.step_rep * extracted
     matrix = torch.eye(m, dtype=torch.double) + 4 / (m * 0.1**2) * R @ R.mT  # eq. 7
-    C = torch.linalg.inv(matrix) @ R
-    assert_same(attn, x, project_out(attn, attn.step_x * (A.mT @ C)))
+    assert_is(attn, x, project_out(attn, attn.step_x * (A.mT @ torch.linalg.inv(matrix) @ R)))
 
 
 def test_exact_inverse_of_all_tokens():
     attn, x = make(representatives='tokens', contraction='inverse'), tokens()
     w = project_in(attn, x)
     matrix = torch.eye(21, dtype=torch.double) + 4 / (21 * 0.1**2) * w @ w.mT
-    assert_same(attn, x, project_out(attn, torch.linalg.inv(matrix) @ w))
+    assert_is(attn, x, project_out(attn, torch.linalg.inv(matrix) @ w))
 
 
 @pytest.mark.parametrize('n_extra', [1, 200])  # both orders of the broadcast
@@ -184,9 +164,8 @@ def test_convolution_adds_the_neighbourhood(representatives, contraction, offset
 def test_every_choice_trains(representatives, contraction, output):
     attn = make(representatives=representatives, contraction=contraction, output=output,
                 conv_size=3)
-    x = tokens(n=20, batch=1)
-    assert torch.autograd.gradcheck(lambda x: attn(x, GRID), x, fast_mode=True)
-    attn(x, GRID).square().sum().backward()
+    assert torch.autograd.gradcheck(lambda x: attn(x, GRID), tokens(n=20, batch=1), fast_mode=True)
+    attn(tokens(), GRID).square().sum().backward()
     for name, parameter in attn.named_parameters():
         assert parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0, name
 
@@ -241,36 +220,18 @@ def test_tssa(h, n):
     torch.testing.assert_close(attn(x, (3, 3)), project_out(attn, y))
 
 
-def test_mhsa():
+def project_in_three(attn, x):
+    """Queries, keys and values of the heads."""
+    projected = F.linear(x, attn.in_proj.weight, attn.in_proj.bias).chunk(3, dim=-1)
+    return (oracle.split_heads(t, attn.num_heads) for t in projected)
+
+
+def test_mhsa_and_linear_attention():
     torch.manual_seed(0)
     attn, x = MHSA(12, 3).double(), tokens()
-    theirs = torch.nn.MultiheadAttention(12, 3, batch_first=True).double()
-    theirs.load_state_dict(dict(
-        zip(('in_proj_weight', 'in_proj_bias', 'out_proj.weight', 'out_proj.bias'),
-            (*attn.in_proj.state_dict().values(), *attn.out_proj.state_dict().values()))))
-    torch.testing.assert_close(attn(x, GRID), theirs(x, x, x)[0])
-
-
-def test_cross_mssa():
-    torch.manual_seed(0)
-    attn, queries, x = CrossMSSA(12, 3, 5).double(), tokens(n=7, seed=2), tokens()
-    y, _ = oracle.attend(project_in(attn, queries), project_in(attn, x), project_in(attn, x))
-    torch.testing.assert_close(attn(queries, x), attn.step_x * project_out(attn, y))
-
-
-def test_linear_attention():
-    torch.manual_seed(0)
-    attn, x = LinearAttention(12, 3).double(), tokens()
-    q, k, v = (oracle.split_heads(t, 3) for t in
-               F.linear(x, attn.in_proj.weight, attn.in_proj.bias).chunk(3, dim=-1))
-    assert_same(attn, x, project_out(attn, oracle.linear_attention(q, k, v)))
-
-
-def test_linear_attention_costs_in_proportion_to_the_tokens():
-    def count(n):
-        return count_flops(LinearAttention(12, 3), torch.ones(1, n, 12), GRID)
-
-    assert count(20) > 0 and count(60) == 3 * count(20)
+    assert_is(attn, x, project_out(attn, oracle.attend(*project_in_three(attn, x))[0]))
+    attn = LinearAttention(12, 3).double()
+    assert_is(attn, x, project_out(attn, oracle.linear_attention(*project_in_three(attn, x))))
 
 
 @pytest.mark.released
@@ -297,8 +258,7 @@ def test_parity_with_the_released_attentions_of_adapted_vits(name, attn, grid):
 def test_adapted_attention_with_contraction():
     torch.manual_seed(0)
     attn, x = AdaptedMHSA(12, 3, grid_size=2, contraction=True).double(), tokens()
-    q, k, v = (oracle.split_heads(t, 3) for t in
-               F.linear(x, attn.in_proj.weight, attn.in_proj.bias).chunk(3, dim=-1))
+    q, k, v = project_in_three(attn, x)
     image = q[:, :, 1:].transpose(-1, -2).reshape(2, 12, *GRID)
     Q0 = F.adaptive_avg_pool2d(image, 2).reshape(2, 3, 4, 4).transpose(-1, -2)
     extracted, A = oracle.attend(Q0, k, v)
