@@ -1,11 +1,9 @@
 """Files from elsewhere are data: what is no checkpoint is refused, and nothing in it is run."""
 import collections
-import io
 import os
 import pickle
 import tarfile
 import zipfile
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -37,11 +35,12 @@ def save(path, kind):
         torch.save(WEIGHTS, path, _use_new_zipfile_serialization=kind == 'zip')
 
 
+@pytest.mark.parametrize('map_location', ['cpu', None])
 @pytest.mark.parametrize('mmap', [False, True])
 @pytest.mark.parametrize('kind', ['zip', 'legacy', 'safetensors', 'npz'])
-def test_reads_a_file_by_its_content(kind, mmap, tmp_path):
+def test_reads_a_file_by_its_content(kind, mmap, map_location, tmp_path):
     save(tmp_path / 'weights', kind)
-    found = read_checkpoint(tmp_path / 'weights', mmap=mmap)
+    found = read_checkpoint(tmp_path / 'weights', map_location, mmap)
     assert set(found) == set(WEIGHTS)
     assert all(torch.equal(found[name], WEIGHTS[name]) for name in WEIGHTS)
 
@@ -69,81 +68,58 @@ def test_code_in_a_numpy_file_is_refused_and_does_not_run(tmp_path):
     assert not (tmp_path / 'created').exists()
 
 
-def test_names_what_it_would_not_load(tmp_path):
-    torch.save({'state_dict': WEIGHTS, 'best': Fraction(1)}, tmp_path / 'x.pth')
-    with pytest.raises(ValueError, match=r'was refused.*\(fractions.Fraction\)'):
-        read_checkpoint(tmp_path / 'x.pth')
-
-
 @pytest.mark.parametrize('kind', ['zip', 'legacy', 'safetensors', 'npz'])
-@pytest.mark.parametrize('share', [0.1, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize('share', [0.1, 0.5, 0.99])
 def test_a_file_that_is_cut_off(kind, share, tmp_path):
     path = tmp_path / 'weights'
     save(path, kind)
     content = path.read_bytes()
     path.write_bytes(content[:int(share * len(content))])
-    with pytest.raises(ValueError, match='cut off|damaged|not a checkpoint') as error:
+    with pytest.raises(ValueError, match='weights .*(cut off|damaged|not a checkpoint)') as error:
         read_checkpoint(path)
-    assert 'weights' in str(error.value) and '\n' not in str(error.value)
+    assert '\n' not in str(error.value)
 
 
-def archive(path, kind):
-    if kind == 'tar':
-        with tarfile.open(path, 'w') as file:
-            file.addfile(tarfile.TarInfo('weights.pth'))
-    else:
-        with zipfile.ZipFile(path, 'w') as file:
-            file.writestr('notes.txt', 'weights')
+def write_tar(path, mode='w', name='weights.pth'):
+    with tarfile.open(path, mode, format=tarfile.USTAR_FORMAT, encoding='latin-1') as file:
+        file.addfile(tarfile.TarInfo(name))
 
 
-@pytest.mark.parametrize('content, message', [
-    (b'', 'is empty'),
-    (b'\n <!DOCTYPE html><html>Quota exceeded</html>', 'is a web page, not a checkpoint'),
-    (b'<html><body>Sign in</body></html>', 'is a web page, not a checkpoint'),
-    (b'version https://git-lfs.github.com/spec/v1\noid sha256:1\n', 'Git LFS pointer'),
-    (b'\xff\xd8\xff\xe0' + 600 * b'\0', 'is not a checkpoint: neither a PyTorch file'),
-    (b'{"a": 1}', 'is not a checkpoint'),
-    (b'\x1f\x8b' + 600 * b'\0', 'is an archive, not a checkpoint'),
-    (b'\x80\x02' + 100 * b'x', 'refused|damaged'),
-    (b'\x80', 'cut off|damaged'),
-    ('tar', 'is an archive, not a checkpoint'),
-    ('zip', 'is an archive, not a checkpoint'),
-    (pickle.dumps([1, 2]), 'damaged|holds a list|refused'),
+def write_zip(path):
+    with zipfile.ZipFile(path, 'w') as file:
+        file.writestr('notes.txt', 'weights')
+
+
+def write_pytorchs_tar(path):
+    """What PyTorch would unpack; its first entry's name makes it look like a pickle."""
+    write_tar(path, name='\x80storages')
+
+
+@pytest.mark.parametrize('write, message', [
+    (lambda path: path.touch(), 'is empty'),
+    (lambda path: path.write_text('\n <!DOCTYPE html><html>Quota exceeded</html>'),
+     'is a web page, not a checkpoint'),
+    (lambda path: path.write_text('version https://git-lfs.github.com/spec/v1\noid sha256:1\n'),
+     'is a Git LFS pointer'),
+    (lambda path: path.write_bytes(b'\xff\xd8\xff\xe0' + 600 * b'\0'),
+     'is not a checkpoint: neither a PyTorch file'),
+    (lambda path: path.write_bytes(b'\x80'), 'is no checkpoint, or a damaged one'),
+    (lambda path: torch.save([torch.ones(2)], path), 'holds a list, not a state dict'),
+    (lambda path: torch.jit.script(torch.nn.Linear(2, 2)).save(path),
+     'is a TorchScript program, not weights'),
+    (write_zip, 'is an archive, not a checkpoint'),
+    (write_tar, 'is an archive, not a checkpoint'),
+    (write_pytorchs_tar, 'is an archive, not a checkpoint'),
+    (lambda path: write_tar(path, 'w:gz'), 'is an archive, not a checkpoint'),
+    (lambda path: path.mkdir(), ''),
+    (lambda path: None, ''),
 ])
-def test_what_is_no_checkpoint(content, message, tmp_path):
-    path = tmp_path / 'x.pth'
-    path.write_bytes(content) if isinstance(content, bytes) else archive(path, content)
-    with pytest.raises(ValueError, match=f'x.pth .*({message})'):
-        read_checkpoint(path)
-
-
-def test_missing_files_and_folders(tmp_path):
-    for path in (tmp_path / 'x.pth', tmp_path):
-        with pytest.raises(ValueError, match='there is no checkpoint'):
-            read_checkpoint(path)
-
-
-def test_a_pytorch_file_without_a_dict(tmp_path):
-    torch.save([torch.ones(2)], tmp_path / 'x.pth')
-    with pytest.raises(ValueError, match='holds a list, not a state dict'):
-        read_checkpoint(tmp_path / 'x.pth')
-
-
-def test_torchscript_is_refused(tmp_path):
-    torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / 'x.pth')
-    for trust in (False, True):
-        with pytest.raises(ValueError, match='x.pth is a TorchScript program, not weights'):
-            read_checkpoint(tmp_path / 'x.pth', trust=trust)
-
-
-@pytest.mark.parametrize('mode', ['w', 'w:gz'])
-def test_pytorchs_tar_format_is_refused(mode, tmp_path):
-    """PyTorch would unpack it; the name of its first entry makes it look like a pickle."""
-    with tarfile.open(tmp_path / 'x.pth', mode, format=tarfile.USTAR_FORMAT,
-                      encoding='latin-1') as file:
-        file.addfile(tarfile.TarInfo('\x80storages'))
-    with pytest.raises(ValueError, match='x.pth is an archive, not a checkpoint'):
-        read_checkpoint(tmp_path / 'x.pth')
+@pytest.mark.parametrize('trust', [False, True])
+def test_what_is_no_checkpoint(write, message, trust, tmp_path):
+    write(tmp_path / 'x.pth')
+    expected = f'x.pth {message}' if message else 'there is no checkpoint .*x.pth'
+    with pytest.raises(ValueError, match=expected):
+        read_checkpoint(tmp_path / 'x.pth', trust=trust)
 
 
 @pytest.mark.parametrize('checkpoint', [
@@ -152,16 +128,17 @@ def test_finds_the_state_dict(checkpoint):
     assert find_state_dict(checkpoint) == WEIGHTS
 
 
-@pytest.mark.parametrize('checkpoint', [{}, {'epoch': 3}, {'state_dict': {}}, {'model': {'a': 1}}])
+@pytest.mark.parametrize('checkpoint', [
+    {}, {'epoch': 3}, {'state_dict': {}}, {'state_dict': [torch.ones(2)]}, {1: torch.ones(2)},
+    {'model': {'a': 1}}, {'model': {'a': WEIGHTS}}])
 def test_no_state_dict(checkpoint):
     with pytest.raises(ValueError, match='there is no state dict, neither under state_dict or'):
         find_state_dict(checkpoint)
 
 
-def test_devices(tmp_path):
-    torch.save(WEIGHTS, tmp_path / 'x.pth')
-    assert read_checkpoint(tmp_path / 'x.pth', map_location=None)['a.bias'].device.type == 'cpu'
-    buffer = io.BytesIO()
-    np.savez(buffer, a=np.ones(2))
-    (tmp_path / 'x.npz').write_bytes(buffer.getvalue())
-    assert read_checkpoint(tmp_path / 'x.npz', map_location=None)['a'].device.type == 'cpu'
+@pytest.mark.parametrize('tensor', [
+    torch.ones(2, dtype=torch.cfloat), torch.ones(2).to_sparse(), torch.ones(2, device='meta'),
+    torch.ones(1).expand(10**12)])
+def test_tensors_that_are_no_weights(tensor):
+    with pytest.raises(ValueError, match='1 tensor of a kind that weights are not .*: b'):
+        find_state_dict(WEIGHTS | {'b': tensor})

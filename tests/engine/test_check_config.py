@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
-from mmengine.evaluator import BaseMetric
-from mmengine.registry import DATASETS, METRICS, MODELS, TRANSFORMS, Registry
+from mmengine.registry import DATASETS, MODELS, TRANSFORMS, Registry
 
 from cbsa_mm.backbones import CBT
 from cbsa_mm.engine import check_config
@@ -53,11 +52,6 @@ class Blur:
         self.radius = radius
 
 
-@METRICS.register_module()
-class Score(BaseMetric):
-    pass
-
-
 @pytest.mark.parametrize('folder', [folder.name for folder in sorted(CONFIGS.glob('[!_]*/'))
                                     if folder.name != 'detection'])
 def test_shipped_configs_pass(folder):
@@ -66,10 +60,8 @@ def test_shipped_configs_pass(folder):
 
 
 @pytest.mark.parametrize('config', [
-    dict(model=dict(type='CBT', arch='tiny')),
     dict(model=dict(type=CBT, arch='tiny')),
     dict(model=dict(type='cbsa_mm.backbones.CBT', arch='tiny')),
-    dict(model=dict(type='CBT', arch='tiny', _scope_='mmengine')),
     dict(model=dict(type='mmengine.CBT', arch='tiny')),
     dict(model=dict(type='mmpretrain.VisionTransformer', arch='b'), default_scope='mmseg'),
     dict(model=dict(type='VisionTransformer', arch='b', _scope_='mmpretrain'),
@@ -77,10 +69,8 @@ def test_shipped_configs_pass(folder):
     # Arguments that go further.
     dict(model=dict(type='Embracing', width=8, img_size=32, legacy=True)),
     dict(model=dict(type='Wrapping', model_name='x', arch='tiny', pretrained_cfg=None)),
-    dict(model=dict(type='small_cbt', img_size=32)),
     dict(model=dict(type=small_cbt, img_size=32)),
     dict(model=dict(type='partial_cbt', img_size=32)),
-    dict(model=dict(type='AdaptedViT', arch='tiny', attn_cfg=dict(type='TSSA'))),
     # What others than registries read.
     dict(model=dict(type='CBT', init_cfg=dict(type='MyOwn', scale=3))),
     dict(norm=dict(type='SyncBN', requires_grad=True), my_part=dict(type='Nowhere', a=1)),
@@ -88,40 +78,27 @@ def test_shipped_configs_pass(folder):
         augments=[dict(type='Mixup', alpha=0.2)])), default_scope='mmpretrain'),
     # Data.
     dict(train_dataloader=dict(
-        batch_size=2, num_workers=0, num_batch_per_epoch=5, collate_fn=dict(type='any_function'),
-        sampler=dict(type='InfiniteSampler', shuffle=True),
-        dataset=dict(type='RepeatDataset', times=2, dataset=dict(
-            type='ConcatDataset', datasets=[
-                dict(type='Numbers', lazy_init=True, pipeline=[dict(type='Blur', radius=1)]),
-                dict(type=Numbers, pipeline=[Blur(2), dict(type=Blur, radius=1)])])))),
-    dict(tta_pipeline=[dict(type='TestTimeAug', transforms=[
-        [dict(type='Resize', scale=(8, 8)), dict(type='Resize', scale=(16, 16))],
-        [dict(type='PackSegInputs')]])], default_scope='mmseg'),
+        batch_size=2, num_batch_per_epoch=5, collate_fn=dict(type='any_function'),
+        dataset=dict(type='ConcatDataset', datasets=[
+            dict(type='Numbers', lazy_init=True, pipeline=[dict(type='Blur', radius=1)]),
+            dict(type=Numbers, pipeline=[Blur(2), dict(type=Blur, radius=1)])]))),
     dict(train_dataloader=dict(dataset=dict(type='BaseSegDataset', pipeline=[
         dict(type='Albu', transforms=[dict(type='HorizontalFlip', p=0.5)]),
         dict(type='RandomChoice', transforms=[[dict(type='Blur', radius=1)], []])])),
         default_scope='mmseg'),
     # The rest of a run.
-    dict(val_evaluator=[dict(type='Score', prefix='a'), dict(type='DumpResults',
-                                                             out_file_path='a.pkl')],
-         test_evaluator=dict(type='Evaluator', metrics=[dict(type='Score')])),
-    dict(val_evaluator=dict(metrics=[dict(type='Score')])),
+    dict(test_evaluator=dict(type='Evaluator', metrics=[
+        dict(type='DumpResults', out_file_path='a.pkl')])),
     dict(train_cfg=dict(by_epoch=True, max_epochs=3), val_cfg=dict(), test_cfg=None),
-    dict(train_cfg=dict(type='IterBasedTrainLoop', max_iters=3, val_interval=1)),
     dict(optim_wrapper=dict(
-        type='AmpOptimWrapper', dtype='bfloat16', accumulative_counts=2, clip_grad=dict(max_norm=1),
+        type='AmpOptimWrapper', dtype='bfloat16', accumulative_counts=2,
         optimizer=dict(type='AdamW', lr=1., weight_decay=0.), paramwise_cfg=dict(custom_keys={}))),
-    dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=1.))),
     dict(optim_wrapper=dict(constructor='DefaultOptimWrapperConstructor', one=dict(lr=1),
                             optimizer=dict(type='SGD', lr=1.))),
-    dict(param_scheduler=dict(type='PolyLR', by_epoch=False, eta_min=0, end=3, power=0.9)),
     dict(param_scheduler=dict(one=[dict(type='CosineAnnealingLR', T_max=3,
                                         convert_to_iter_based=True)])),
-    dict(default_hooks=dict(timer=dict(type='IterTimerHook', priority='LOW'), logger=None,
-                            checkpoint=dict(type='CheckpointHook', interval=1, meta=None)),
-         custom_hooks=[dict(type='EMAHook', momentum=0.1), dict(type='NonFiniteGuardHook')]),
-    dict(visualizer=dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]),
-         vis_backends=[dict(type='TensorboardVisBackend')], log_processor=dict(by_epoch=False)),
+    dict(default_hooks=dict(timer=dict(type='IterTimerHook', priority='LOW'), logger=None)),
+    dict(vis_backends=[dict(type='TensorboardVisBackend')], log_processor=dict(by_epoch=False)),
 ])
 def test_what_is_legal_passes(config):
     check_config(Config(config))
@@ -130,10 +107,8 @@ def test_what_is_legal_passes(config):
 def test_parts_of_a_registry_of_ones_own_pass():
     """A new scope, and a registry that is not mmengine's child."""
     models = Registry('model', scope='check_config_test', parent=MODELS)
-    other = Registry('other')
 
     @models.register_module()
-    @other.register_module()
     class Mine:
         def __init__(self, part):
             self.part = part
@@ -142,11 +117,8 @@ def test_parts_of_a_registry_of_ones_own_pass():
         type='check_config_test.Mine', part=dict(type='OnlyThere', a=1)))))
 
 
-def test_deleted_keys_are_those_of_the_base(tmp_path):
-    (tmp_path / 'base.py').write_text("model = dict(type='CBT', attn_cfg=dict(type='CBSA', eps=1))")
-    (tmp_path / 'config.py').write_text(
-        "_base_ = 'base.py'\nmodel = dict(attn_cfg=dict(_delete_=True, type='TSSA'))")
-    check_config(Config.fromfile(tmp_path / 'config.py'))
+def data(dataset):
+    return dict(train_dataloader=dict(dataset=dataset))
 
 
 @pytest.mark.parametrize('config, message', [
@@ -155,13 +127,9 @@ def test_deleted_keys_are_those_of_the_base(tmp_path):
      r'model.grid_ofset: CBT has no such argument \(did you mean grid_offset\?\). It takes arch, '),
     (dict(model=dict(type=CBT, colour='red')), 'model.colour: CBT has no such argument. It takes'),
     (dict(model=dict(type='EncoderDecoder', decode_head=dict(
-        type='CBTMaskTransformerHead', num_class=6)), default_scope='mmseg'),
-     r'model.decode_head.num_class: CBTMaskTransformerHead .*mean num_classes\?'),
-    (dict(model=dict(type='EncoderDecoder', decode_head=dict(
         type='FCNHead', loss_decode=[dict(type='CrossEntropyLoss', loss_wight=1)])),
         default_scope='mmseg'),
      r'model.decode_head.loss_decode.0.loss_wight: CrossEntropyLoss .*mean loss_weight\?'),
-    (dict(model=dict(type='Embracing', wdth=8)), r'model.wdth: Embracing .*mean width\?'),
     (dict(model=dict(type='Embracing', width=8, img_sise=8)), r'model.img_sise: .*img_size\?'),
     (dict(model=dict(type='Wrapping', model_nam='x')), r'model.model_nam: .*mean model_name\?'),
     (dict(model=dict(type='small_cbt', img_sise=8)), r'model.img_sise: small_cbt .*img_size\?'),
@@ -174,44 +142,37 @@ def test_deleted_keys_are_those_of_the_base(tmp_path):
      r'train_dataloader.bach_size: DataLoader .*mean batch_size\?'),
     (dict(val_dataloader=dict(sampler=dict(type='DefaultSampler', shufle=True))),
      r'val_dataloader.sampler.shufle: DefaultSampler .*mean shuffle\?'),
-    (dict(train_dataloader=dict(dataset=dict(type='RepeatDataset', times=2, dataset=dict(
-        type='Numbers', pipline=[])))), r'train_dataloader.dataset.dataset.pipline: .*pipeline\?'),
-    (dict(test_dataloader=dict(dataset=dict(type='ConcatDataset', datasets=[dict(
-        type='Numbers', pipeline=[dict(type='Blur', radios=1)])]))),
-     r'test_dataloader.dataset.datasets.0.pipeline.0.radios: Blur .*mean radius\?'),
+    (data(dict(type='RepeatDataset', times=2, dataset=dict(type='Numbers', pipline=[]))),
+     r'train_dataloader.dataset.dataset.pipline: .*pipeline\?'),
+    (data(dict(type='ConcatDataset', datasets=[
+        dict(type='Numbers', pipeline=[dict(type='Blur', radios=1)])])),
+     r'train_dataloader.dataset.datasets.0.pipeline.0.radios: Blur .*mean radius\?'),
     (dict(tta_pipeline=[dict(type='TestTimeAug', transforms=[[dict(type='Blur', radios=1)]])]),
      r'tta_pipeline.0.transforms.0.0.radios: Blur'),
-    (dict(val_evaluator=[dict(type='Score', prefx='a')]), r'val_evaluator.0.prefx: .*mean prefix'),
+    (dict(val_evaluator=[dict(type='DumpResults', out_file='a')]),
+     r'val_evaluator.0.out_file: .*mean out_file_path\?'),
     (dict(train_cfg=dict(type='IterBasedTrainLoop', max_iter=3)), r'train_cfg.max_iter: .*iters'),
     (dict(optim_wrapper=dict(clip_gard=dict(max_norm=1))), r'optim_wrapper.clip_gard: .*clip_grad'),
     (dict(optim_wrapper=dict(optimizer=dict(type='AdamW', wd=1))), r'optimizer.wd: AdamW has no'),
     (dict(param_scheduler=[dict(type='PolyLR', poewr=1)]), r'param_scheduler.0.poewr: .*power\?'),
     (dict(custom_hooks=[dict(type='StrictLoadHook', strict=True)]),
      'custom_hooks.0.strict: StrictLoadHook has no such argument'),
-    (dict(default_hooks=dict(logger=dict(type='LoggerHook', intervall=3))),
-     r'default_hooks.logger.intervall: .*interval\?'),
     (dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', intervall=3))),
      r'default_hooks.checkpoint.intervall: .*interval\?'),
-    (dict(visualizer=dict(type='Visualizer', vis_backend=[])), r'visualizer.vis_backend: .*ends\?'),
     (dict(visualizer=dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend', dir=1)])),
      r'visualizer.vis_backends.0.dir: LocalVisBackend .*save_dir'),
     (dict(log_processor=dict(by_epochs=False)), r'log_processor.by_epochs: .*mean by_epoch\?'),
     # Types.
     (dict(model=dict(type='CTB')), r'model.type: mmengine knows no CTB \(did you mean CBT\?\). A '
      r'module of your own becomes known by custom_imports=dict\(imports=\[MODULE\]\)'),
-    (dict(model=dict(type='CBT', attn_cfg=dict(type='CSBA'))), r'attn_cfg.type: .*mean CBSA\?'),
     (dict(model=dict(type='cbsa_mm.backbones.CTB')), 'model.type: mmengine knows no cbsa_mm.backb'),
     (dict(model=dict(type='nowhere.CBT')), 'model.type: mmengine knows no nowhere.CBT'),
     (dict(model=dict(type='EncoderDecoder', backbone=dict(type='ResNet51')), default_scope='mmseg'),
      'model.backbone.type: mmseg knows no ResNet51 .*mean ResNet'),
-    (dict(train_dataloader=dict(dataset=dict(type='Number'))), r'dataset.type: .*mean Numbers\?'),
-    (dict(val_dataloader=dict(dataset=dict(type='Numbers', pipeline=[dict(type='Blurr')]))),
-     r'val_dataloader.dataset.pipeline.0.type: .*mean Blur\?'),
-    (dict(test_evaluator=dict(type='Scores')), r'test_evaluator.type: .*mean Score\?'),
-    (dict(optim_wrapper=dict(optimizer=dict(type='Adamw'))), r'optimizer.type: .*mean AdamW?\?'),
+    (data(dict(type='Numbers', pipeline=[dict(type='Blurr')])),
+     r'train_dataloader.dataset.pipeline.0.type: .*mean Blur\?'),
     (dict(optim_wrapper=dict(constructor='DefaultConstructor')),
      'optim_wrapper.constructor: mmengine knows no DefaultConstructor'),
-    (dict(param_scheduler=[dict(type='CosineLR')]), 'param_scheduler.0.type: .*did you mean .*LR'),
     (dict(custom_hooks=[dict(type='StrictLoadingHook')]), r'custom_hooks.0.type: .*StrictLoadHook'),
 ])
 def test_mistakes_are_named(config, message):

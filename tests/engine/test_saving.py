@@ -20,20 +20,6 @@ from cbsa_mm.engine import (
 from cbsa_mm.errors import UserError
 
 
-def cut(file):
-    file.write_bytes(file.read_bytes()[:-100])
-
-
-def flip(file):
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
-def empty(file):
-    file.write_bytes(b'')
-
-
 @pytest.fixture
 def said(monkeypatch):
     """The messages of cbsa_mm.engine.saving."""
@@ -68,17 +54,26 @@ def test_without_checkpoints_a_run_starts_anew(tmp_path, said):
     assert said == [f'--resume: {tmp_path} has no checkpoint yet, so the training starts anew']
 
 
+def flip(content):
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1:]
+
+
 @pytest.mark.parametrize('damage, fault', [
-    (cut, 'is cut off'), (flip, 'is damaged'), (empty, 'is empty'),
-    (Path.unlink, 'there is no checkpoint')])
+    (lambda content: content[:-100], 'is cut off'), (flip, 'is damaged'),
+    (lambda content: b'', 'is empty'), (None, 'there is no checkpoint')])
 def test_a_damaged_checkpoint_is_passed_over(damage, fault, work_dir, said):
-    damage(work_dir / 'iter_24.pth')
+    def spoil(name):
+        file = work_dir / f'{name}.pth'
+        file.write_bytes(damage(file.read_bytes())) if damage else file.unlink()
+
+    spoil('iter_24')
     assert find_checkpoint(work_dir) == f'{work_dir}/iter_12.pth'
     assert said[0].startswith(f"{work_dir}/iter_24.pth can't be resumed: ") and fault in said[0]
-    damage(work_dir / 'iter_12.pth')
-    damage(work_dir / 'iter_9.pth')
+    spoil('iter_12')
+    spoil('iter_9')
     assert find_checkpoint(work_dir) == f'{work_dir}/iter_6.pth'  # the best has no optimizer
-    damage(work_dir / 'iter_6.pth')
+    spoil('iter_6')
     with pytest.raises(UserError, match=f"iter_24.pth can't be resumed: .*{fault}.* has no other. "
                        'Give one, --resume CHECKPOINT'):
         find_checkpoint(work_dir)
@@ -94,12 +89,11 @@ def test_any_flipped_bit_is_found(work_dir, said):
             assert torch.load(file, weights_only=True)['state_dict']['a'].equal(torch.ones(1000))
 
 
-@pytest.mark.parametrize('text', [None, b'', b'\0' * 20, b'\xff\xfe', b'iter_24.pth\n'])
+@pytest.mark.parametrize('text', [b'', b'\0' * 20, b'\xff\xfe', b'iter_24.pth\n'])
 def test_the_pointer_is_no_obstacle(text, work_dir):
-    if text is None:
-        (work_dir / 'last_checkpoint').unlink()
-    else:
-        (work_dir / 'last_checkpoint').write_bytes(text)
+    (work_dir / 'last_checkpoint').write_bytes(text)
+    assert find_checkpoint(work_dir) == f'{work_dir}/iter_24.pth'
+    (work_dir / 'last_checkpoint').unlink()
     assert find_checkpoint(work_dir) == f'{work_dir}/iter_24.pth'
 
 
@@ -110,7 +104,7 @@ def test_checkpoints_of_other_names_and_places(tmp_path):
         torch.save(dict(state_dict=dict(a=torch.ones(1))), file)
     (tmp_path / 'last_checkpoint').write_text(str(file))
     assert find_checkpoint(tmp_path) == str(file)
-    empty(file)
+    file.write_bytes(b'')
     assert find_checkpoint(tmp_path) == str(file).replace('10', '9')
 
 

@@ -5,16 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.func import functional_call
 
-from cbsa_mm.layers import (
-    CBSA,
-    ISTA,
-    MHSA,
-    TSSA,
-    AdaptedMHSA,
-    Block,
-    CrossMSSA,
-    LinearAttention,
-)
+from cbsa_mm.layers import CBSA, ISTA, MHSA, TSSA, AdaptedMHSA, Block, CrossMSSA, LinearAttention
 from cbsa_mm.layers.representatives import REFUSALS
 
 CHOICES = [(representatives, contraction)
@@ -33,20 +24,20 @@ def widths(draw):
 
 
 @st.composite
-def attentions(draw, kinds=('CBSA', 'TSSA', 'MHSA', 'AdaptedMHSA', 'LinearAttention')):
+def attentions(draw):
     """An attention of random weights, float32."""
-    sizes, kind = draw(widths()), draw(st.sampled_from(kinds))
-    grid_size = draw(st.integers(1, 4))
+    sizes, grid_size = draw(widths()), draw(st.integers(1, 4))
+    cls = draw(st.sampled_from([CBSA, TSSA, MHSA, AdaptedMHSA, LinearAttention]))
     torch.manual_seed(draw(st.integers(0, 99)))
-    if kind == 'CBSA':
+    if cls is CBSA:
         representatives, contraction = draw(st.sampled_from(CHOICES))
         return CBSA(*sizes, grid_size, representatives, contraction,
                     output=draw(st.sampled_from(['free', 'tied'])),
                     eps=draw(st.sampled_from([0.1, 1.])),
                     conv_size=draw(st.sampled_from([0, 1, 3])))
-    if kind == 'AdaptedMHSA':
+    if cls is AdaptedMHSA:
         return AdaptedMHSA(*sizes, grid_size, contraction=draw(st.booleans()))
-    return {'TSSA': TSSA, 'MHSA': MHSA, 'LinearAttention': LinearAttention}[kind](*sizes)
+    return cls(*sizes)
 
 
 @st.composite
@@ -99,20 +90,6 @@ def test_attention_under_autocast(autocast, dtype, attn, layout):
     assert (y - exact).norm() <= 0.1 * exact.norm() + 0.01
 
 
-@given(attentions(), grids(), st.integers(2, 3))
-def test_attention_keeps_images_apart(attn, layout, batch):
-    grid, offset, n = layout
-    attn.double()
-    assert_images_apart(lambda x: attn(x, grid, offset),
-                        tokens(batch, n, attn.in_proj.in_features))
-
-
-@given(attentions(), grids())
-def test_attention_has_true_gradients(attn, layout):
-    grid, offset, n = layout
-    assert_true_gradients(attn.double(), tokens(1, n, attn.in_proj.in_features), grid, offset)
-
-
 @given(attentions(), grids(), st.integers(1, 4), st.booleans())
 def test_a_grid_that_does_not_fit_is_refused(attn, layout, excess, at_the_end):
     grid, offset, n = layout
@@ -129,26 +106,14 @@ def test_a_grid_that_does_not_fit_is_refused(attn, layout, excess, at_the_end):
 def test_cross_attention(sizes, num_queries, n):
     attn = CrossMSSA(*sizes).double()
     x, queries = tokens(2, n, sizes[0]), tokens(2, num_queries, sizes[0])
-    y = attn(queries, x)
-    assert y.shape == queries.shape and y.isfinite().all()
-    for i in range(2):
-        torch.testing.assert_close(attn(queries[i:i + 1], x[i:i + 1]), y[i:i + 1])
+    assert_images_apart(lambda both: attn(both[:, :num_queries], both[:, num_queries:]),
+                        torch.cat([queries, x], dim=1))
     assert_true_gradients(attn, queries, x)
-
-
-@given(st.integers(1, 9), st.integers(1, 20), st.sampled_from([torch.float32, torch.float64]))
-def test_ista(dims, n, dtype):
-    """Both of its forms, as n lies above or below dims, and the deploy form."""
-    ista, x = ISTA(dims).to(dtype), tokens(2, n, dims, dtype=dtype)
-    y = ista(x)
-    assert y.shape == x.shape and y.dtype == dtype and (y >= 0).all()
-    torch.testing.assert_close(y, torch.cat([ista(image[None]) for image in x]))
-    ista.switch_to_deploy()
-    torch.testing.assert_close(ista(x), y)
 
 
 @given(attentions(), grids(), st.sampled_from(['ista', 'mlp', None]), st.booleans())
 def test_block(attn, layout, feedforward, with_cp):
+    """ISTA in both of its forms, as tokens are more or fewer than dimensions."""
     (grid, offset, n), dims = layout, attn.in_proj.in_features
     parts = {'ista': ISTA(dims), 'mlp': torch.nn.Linear(dims, dims)}
     block = Block(dims, attn, with_cp=with_cp,
