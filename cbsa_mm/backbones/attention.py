@@ -26,8 +26,8 @@ def AgentAttention(*args, **kwargs) -> CBSA:
     return CBSA(*args, contraction='none', **kwargs)
 
 
-def build_attention(cfg: dict, embed_dims: int, num_heads: int,
-                    head_dims: int | None = None) -> nn.Module:
+def build_attention(cfg: dict | None, embed_dims: int, num_heads: int,
+                    head_dims: int | None = None, default: dict | None = None) -> nn.Module:
     """Builds the attention of one layer.
 
     Args:
@@ -36,6 +36,10 @@ def build_attention(cfg: dict, embed_dims: int, num_heads: int,
         embed_dims: Width d of the tokens.
         num_heads: Number of heads.
         head_dims: Width of a head; ``embed_dims // num_heads`` if not given.
+        default: The attention, with arguments, that ``cfg`` modifies if it names no type.
     """
+    cfg = cfg or {}
+    if default and 'type' not in cfg:
+        cfg = default | cfg
     sizes = dict(embed_dims=embed_dims, num_heads=num_heads, head_dims=head_dims)
     return MODELS.build(sizes | cfg)

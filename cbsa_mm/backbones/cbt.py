@@ -53,6 +53,7 @@ class CBT(BaseModule):
         ValueError: If an argument is invalid.
     """
 
+    default_attn_cfg = dict(type='CBSA')
     num_extra_tokens = 1
     norm_eps = 1e-5
     interpolate_mode = 'bicubic'
@@ -98,7 +99,7 @@ class CBT(BaseModule):
         self.pos_embed = nn.Parameter(
             torch.randn(1, self.num_extra_tokens + self.grid[0] * self.grid[1], self.embed_dims))
         if attn_cfg is None or isinstance(attn_cfg, dict):
-            attn_cfg = [attn_cfg or dict(type='CBSA')] * self.num_layers
+            attn_cfg = [attn_cfg] * self.num_layers
         if len(attn_cfg) != self.num_layers:
             raise ValueError(f'attn_cfg must be one dict, or one for each of the {self.num_layers} '
                              f'layers, got {len(attn_cfg)}')
@@ -106,7 +107,8 @@ class CBT(BaseModule):
         self.layers = ModuleList(
             Block(
                 self.embed_dims,
-                build_attention(cfg, self.embed_dims, arch['num_heads'], arch.get('head_dims')),
+                build_attention(cfg, self.embed_dims, arch['num_heads'], arch.get('head_dims'),
+                                self.default_attn_cfg),
                 drop_path=i * drop_path_step,
                 with_cp=with_cp,
                 eps=self.norm_eps,

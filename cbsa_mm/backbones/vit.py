@@ -35,6 +35,8 @@ class PlainViT(CBT):
         ValueError: If an argument is invalid.
     """
 
+    default_attn_cfg = dict(type='MHSA')
+
     def __init__(self,
                  arch: str | dict = 'base',
                  img_size: int | Sequence[int] = 224,
@@ -47,7 +49,7 @@ class PlainViT(CBT):
         self.mlp_ratio, self.norm_eps = mlp_ratio, norm_eps
         self.interpolate_mode = interpolate_mode
         kwargs = dict(stem='patch') | kwargs
-        super().__init__(arch, img_size, attn_cfg=attn_cfg or dict(type='MHSA'), **kwargs)
+        super().__init__(arch, img_size, attn_cfg=attn_cfg, **kwargs)
         nn.init.trunc_normal_(self.cls_token, std=0.02)
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         for module in self.modules():

@@ -1,4 +1,6 @@
 """The CBT mask-transformer decoder for mmseg, arXiv 2509.16875v3."""
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from mmengine.model import ModuleList
@@ -18,7 +20,10 @@ class CBTMaskTransformerHead(BaseDecodeHead):
     A mask is the cosine similarity of each patch with a class, normalised over the classes.
 
     Args:
-        in_channels: Width d of the encoder's feature map and the decoder.
+        in_channels: Channels of the encoder's feature map; with ``in_index`` as a list and
+            ``input_transform='resize_concat'``, those of each map. The width d of the decoder is
+            ``channels``, by default the same; if it differs, a linear map comes first, as in
+            Segmenter.
         num_layers: Attention layers. The published decoders have 3 for ViT-T and -S, 6 for -B and
             9 for -L.
         num_heads: Subspaces h.
@@ -32,14 +37,14 @@ class CBTMaskTransformerHead(BaseDecodeHead):
             ``num_classes``, ``loss_decode``, ``align_corners``, ``ignore_index``.
 
     Raises:
-        ValueError: If ``channels`` is given and differs from ``in_channels``, if ``num_layers`` is
-            below 1, or if there are fewer than two output channels.
+        ValueError: If ``num_layers`` is below 1, if there are fewer than two output channels, or if
+            ``input_transform`` selects several maps without joining them.
     """
 
     default_attn_cfg = dict(type='CBSA', grid_size=10)
 
     def __init__(self,
-                 in_channels: int,
+                 in_channels: int | Sequence[int],
                  num_layers: int = 3,
                  num_heads: int = 3,
                  head_dims: int = 100,
@@ -47,12 +52,13 @@ class CBTMaskTransformerHead(BaseDecodeHead):
                  with_cp: bool = False,
                  deploy: bool = False,
                  **kwargs) -> None:
-        kwargs = dict(channels=in_channels, dropout_ratio=0, init_cfg=None) | kwargs
+        width = in_channels if isinstance(in_channels, int) else sum(in_channels)
+        kwargs = dict(channels=width, dropout_ratio=0, init_cfg=None) | kwargs
         super().__init__(in_channels, **kwargs)
         del self.conv_seg  # the masks are the logits
-        if self.channels != self.in_channels:
-            raise ValueError(f'the decoder has the width of its input: channels='
-                             f'{self.channels} must equal in_channels={self.in_channels}')
+        if self.input_transform == 'multiple_select':
+            raise ValueError('the decoder takes one feature map: to join several, set '
+                             "input_transform='resize_concat'")
         if num_layers < 1:
             raise ValueError(f'num_layers must be at least 1, got {num_layers}')
         if self.out_channels < 2:
@@ -60,11 +66,14 @@ class CBTMaskTransformerHead(BaseDecodeHead):
                              'would be constant: for binary segmentation use num_classes=2 and '
                              'do not set out_channels')
         self.class_embed = nn.Parameter(torch.empty(1, self.out_channels, self.channels))
-        attn_cfg = attn_cfg or self.default_attn_cfg
+        self.dec_proj = nn.Identity()
+        if self.channels != self.in_channels:
+            self.dec_proj = nn.Conv2d(self.in_channels, self.channels, 1)
         self.layers = ModuleList(
             Block(
                 self.channels,
-                build_attention(attn_cfg, self.channels, num_heads, head_dims),
+                build_attention(
+                    attn_cfg, self.channels, num_heads, head_dims, self.default_attn_cfg),
                 with_cp=with_cp) for _ in range(num_layers))
         self.norm = nn.LayerNorm(self.channels)
         self.mask_norm = nn.LayerNorm(self.out_channels)
@@ -77,7 +86,7 @@ class CBTMaskTransformerHead(BaseDecodeHead):
         tied = {module.in_proj for module in self.modules()
                 if isinstance(module, SubspaceAttention) and module.out_proj is None}
         for module in self.modules():
-            if isinstance(module, nn.Linear) and module not in tied:
+            if isinstance(module, nn.Linear | nn.Conv2d) and module not in tied:
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
@@ -107,7 +116,7 @@ class CBTMaskTransformerHead(BaseDecodeHead):
             raise UserError(f'{type(self).__name__} with in_channels={self.in_channels} takes '
                              f'features of shape (B, {self.in_channels}, H, W), got '
                              f'{tuple(x.shape)}')
-        patches, classes = self._decode(x)
+        patches, classes = self._decode(self.dec_proj(x))
         masks = F.normalize(patches, dim=-1) @ F.normalize(classes, dim=-1).mT
         masks = self.mask_norm(masks)                                             # (B, H*W, K)
         # Upsampling reads the masks one by one, several times faster if each is contiguous.

@@ -14,6 +14,7 @@ from .check_config import check_config
 from .checks import ClassCountHook, StrictLoadHook, check_class_count, check_model
 from .compression import CompressionHook
 from .guard import NonFiniteGuardHook
+from .layer_decay import LayerDecayOptimWrapperConstructor
 from .launch import build_runner, load_config, use_amp, use_auto_scale_lr, use_tta
 from .plain_checkpoints import PlainCheckpointHook
 from .randomness import ExactResumeHook, SeededBatchSampler
@@ -22,7 +23,8 @@ from .saving import WholeFileBackend, find_checkpoint, use_resume
 from .schedulers import MinWarmupCosineLR
 
 __all__ = [
-    'ClassCountHook', 'CompressionHook', 'ExactResumeHook', 'MinWarmupCosineLR',
+    'ClassCountHook', 'CompressionHook', 'ExactResumeHook',
+    'LayerDecayOptimWrapperConstructor', 'MinWarmupCosineLR',
     'NonFiniteGuardHook', 'PlainCheckpointHook', 'SeededBatchSampler', 'StrictLoadHook',
     'WholeFileBackend', 'add_config_arguments', 'add_models_argument',
     'add_options_argument', 'add_runner_arguments', 'add_trust_argument', 'build_runner',

@@ -1,6 +1,10 @@
 """Checks that end a run at its start, with one message, rather than late or never."""
+import logging
+
+from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.registry import HOOKS
@@ -132,14 +136,38 @@ def check_model(model: nn.Module) -> None:
             raise UserError(
                 f'model.{name.partition(".")[0]}: grid_size={module.grid_size} asks for a larger '
                 f"grid of representatives than that of the tokens, {grid[0]} x {grid[1]} at the "
-                f"backbone's img_size: set grid_size to at most {min(grid)}")
+                f"backbone's img_size: set grid_size to at most {min(grid)}, --cfg-options "
+                f'model.{name.partition(".")[0]}.attn_cfg.grid_size={min(grid)}')
     neck = getattr(model, 'neck', None)
     for key, part in ({'neck': neck} if neck else _heads(model)).items():
         in_channels = getattr(part, 'in_channels', None)
         if (isinstance(backbone, CBT) and isinstance(in_channels, int)
-                and in_channels != backbone.embed_dims):
+                and in_channels != backbone.embed_dims
+                and getattr(part, 'input_transform', None) is None):
             raise UserError(f'model.{key}.in_channels={in_channels}, but the features of the '
                             f'backbone have {backbone.embed_dims} channels: set it to that')
+
+
+def check_schedules(cfg: Config) -> None:
+    """Warns of learning rates that do not end when the training does.
+
+    Args:
+        cfg: A config for training.
+    """
+    loop, schedules = cfg.get('train_cfg') or {}, cfg.get('param_scheduler') or []
+    unit = 'max_epochs' if 'max_epochs' in loop else 'max_iters'
+    ends = {}
+    for i, schedule in enumerate([schedules] if isinstance(schedules, dict) else schedules):
+        if schedule.get('by_epoch', True) == (unit == 'max_epochs'):
+            key = 'param_scheduler.{}'.format(f'{i}.' if isinstance(schedules, list) else '')
+            ends |= {key + name: schedule[name] for name in ('end', 'T_max', 'total')
+                     if isinstance(schedule.get(name), int)}
+    last = max(ends.values(), default=None)
+    if last and loop.get(unit) not in (None, last, last - 1):
+        keys = ' and '.join(key for key, end in ends.items() if end == last)
+        print_log(f'train_cfg.{unit}={loop[unit]}, but the learning rate is scheduled for {last} '
+                  f'({keys}), so it does not end as intended: set them to the same length',
+                  'current', logging.WARNING)
 
 
 def _heads(model: nn.Module) -> dict[str, nn.Module]:

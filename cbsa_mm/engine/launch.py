@@ -17,7 +17,7 @@ from cbsa_mm.errors import UserError, building
 from cbsa_mm.require import require
 
 from .check_config import check_config, suggest
-from .checks import check_model
+from .checks import check_model, check_schedules
 from .distributed import start_on_cpu
 
 
@@ -174,6 +174,8 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
         UserError: If data, checkpoint or a config value is wrong.
     """
     check_data_folders(cfg, loaders)
+    if 'train_dataloader' in loaders:
+        check_schedules(cfg)
     for loader in loaders:
         if cfg.get(loader) and cfg[loader].get('num_workers') == 0:
             cfg[loader].persistent_workers = False  # PyTorch refuses them without workers

@@ -1,4 +1,5 @@
 """Kinds of representatives of the tokens (arXiv 2509.16875v3, section 3.3)."""
+import warnings
 from functools import lru_cache
 
 import torch
@@ -55,7 +56,12 @@ class PooledRepresentatives(Representatives):
         """Pools the tokens (B, h, N, p) of the grid to (B, h, m, p)."""
         g, (height, width), (batch, heads, _, p) = self.grid_size, grid, w.shape
         # When compiling or exporting, the matrices must be part of the graph.
-        make = pooling_matrix if is_compiling() or is_exporting() else _cached_pooling_matrix
+        recorded = is_compiling() or is_exporting()
+        if not recorded and g > min(grid):
+            warnings.warn(f'grid_size={g} exceeds the {height} x {width} grid of tokens, so some '
+                          'representatives are equal: set grid_size in attn_cfg to at most '
+                          f'{min(grid)}', stacklevel=2)
+        make = pooling_matrix if recorded else _cached_pooling_matrix
         over_rows = make(height, g, w.dtype, w.device)                    # (g, H)
         over_columns = make(width, g, w.dtype, w.device)                  # (g, W)
         # Rows first, then columns, both as linear maps without copying the tokens.

@@ -25,4 +25,4 @@ model = dict(
         channels=256,
         norm_cfg=dict(type='BN'),
         num_classes=150,
-        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True)))
+        loss_decode=dict(type='WeightedCrossEntropyLoss', avg_non_ignore=True)))

@@ -13,4 +13,4 @@ model = dict(
         num_heads=3,
         embed_dims=192,
         dropout_ratio=0,
-        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True)))
+        loss_decode=dict(type='WeightedCrossEntropyLoss', avg_non_ignore=True)))

@@ -74,9 +74,9 @@ def test_position_embeddings_fit_while_loading():
 @pytest.mark.parametrize('change, message', [
     (dict(pos_embed=torch.zeros(16)), r'must have the shape \(1, tokens, d\), got \(16,\)'),
     (dict(pos_embed=torch.zeros(2, 17, 16)), r'\(1, tokens, d\), got \(2, 17, 16\)'),
-    (dict(pos_embed=torch.zeros(1, 0, 16)), "the grid of the checkpoint's .* position embeddings is "),
-    (dict(pos_embed=torch.zeros(1, 1, 16)), "the grid of the checkpoint's .* position embeddings is "),
-    (dict(pos_embed=torch.zeros(1, 7, 16)), "the grid of the checkpoint's 6 position embeddings is "),
+    (dict(pos_embed=torch.zeros(1, 0, 16)), "checkpoint's .* position embeddings is unknown"),
+    (dict(pos_embed=torch.zeros(1, 1, 16)), "checkpoint's .* position embeddings is unknown"),
+    (dict(pos_embed=torch.zeros(1, 7, 16)), "checkpoint's 6 position embeddings is unknown"),
     (CBT(SMALL | dict(embed_dims=32)).state_dict(), "its embed_dims is 32, this CBT's 16"),
 ])
 def test_refuses_state_dicts(change, message):

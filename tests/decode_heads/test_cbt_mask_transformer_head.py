@@ -101,7 +101,8 @@ def test_checkpointing_changes_no_gradient():
 
 
 @pytest.mark.parametrize('kwargs, message', [
-    (dict(channels=8), 'channels=8 must equal in_channels=16'),
+    (dict(in_channels=[8, 8], in_index=[0, 1], input_transform='multiple_select'),
+     "to join several, set input_transform='resize_concat'"),
     (dict(num_layers=0), 'num_layers must be at least 1, got 0'),
     (dict(num_classes=2, out_channels=1), 'for binary segmentation use num_classes=2'),
     (dict(head_dims=0), 'head_dims must be at least 1, got 0'),
@@ -109,7 +110,7 @@ def test_checkpointing_changes_no_gradient():
 ])
 def test_refuses_bad_arguments(kwargs, message):
     with pytest.raises(ValueError, match=message):
-        CBTMaskTransformerHead(16, **dict(num_classes=5) | kwargs)
+        CBTMaskTransformerHead(**dict(in_channels=16, num_classes=5) | kwargs)
 
 
 @pytest.mark.parametrize('shape', [(1, 8, 4, 4), (1, 16, 16)])
@@ -159,3 +160,58 @@ def test_compiles_without_graph_breaks(kind):
     head, features = make_head(kind), [torch.randn(2, 32, 9, 7)]
     compiled = torch.compile(head, backend='aot_eager', fullgraph=True)
     torch.testing.assert_close(compiled(features), head(features), rtol=1e-4, atol=1e-4)
+
+
+def loss_of(head, features, labels):
+    return sum(value for name, value in head.loss(
+        features, [SegDataSample(gt_sem_seg=PixelData(data=labels))], {}).items() if 'loss' in name)
+
+
+@pytest.mark.parametrize('head', ['CBTMaskTransformerHead', 'FCNHead'])
+def test_class_weights_beside_ignored_pixels(head):
+    init_default_scope('mmseg')
+    weights = [0.5, 1., 2.]
+    head = MODELS.build(dict(
+        type=head, in_channels=16, channels=16, num_classes=3, dropout_ratio=0.,
+        loss_decode=dict(type='WeightedCrossEntropyLoss', avg_non_ignore=True,
+                         class_weight=weights)))
+    features, labels = [torch.randn(1, 16, 8, 8)], torch.randint(3, (1, 8, 8))
+    labels[:, 4:] = 255
+    expected = F.cross_entropy(
+        head(features), labels, weight=torch.tensor(weights), ignore_index=255)
+    torch.testing.assert_close(loss_of(head, features, labels), expected)
+
+
+@pytest.mark.parametrize('cfg', [
+    dict(loss_decode=[dict(type='WeightedCrossEntropyLoss', class_weight=[0.5, 1., 2.]),
+                      dict(type='DiceLoss')]),
+    dict(loss_decode=dict(type='LovaszLoss', reduction='none')),
+    dict(sampler=dict(type='OHEMPixelSampler', thresh=0.7, min_kept=10)),
+    dict(sampler=dict(type='OHEMPixelSampler', min_kept=10), loss_decode=dict(
+        type='WeightedCrossEntropyLoss', avg_non_ignore=True, class_weight=[0.5, 1., 2.])),
+])
+def test_other_losses_and_hard_example_mining(cfg):
+    init_default_scope('mmseg')
+    head = CBTMaskTransformerHead(16, num_classes=3, **cfg)
+    labels = torch.randint(3, (1, 8, 8))
+    labels[:, 4:] = 255
+    loss_of(head, [torch.randn(1, 16, 8, 8)], labels).backward()
+    assert all(p.grad.isfinite().all() for p in head.parameters())
+
+
+@pytest.mark.parametrize('head', HEADS)
+def test_decodes_other_encoders(head):
+    """Several maps, of another width than the decoder's, as of a ResNet."""
+    head = head([8, 24], channels=16, num_classes=3, in_index=[0, 1],
+                input_transform='resize_concat')
+    masks = head([torch.randn(2, 8, 12, 10), torch.randn(2, 24, 6, 5)])
+    assert masks.shape == (2, 3, 12, 10) and head.class_embed.shape == (1, 3, 16)
+    masks.sum().backward()
+    assert head.dec_proj.weight.grad.abs().sum() > 0
+
+
+def test_attn_cfg_without_type_changes_the_default():
+    head = CBTMaskTransformerHead(16, num_classes=3, attn_cfg=dict(grid_size=4))
+    assert head.layers[0].attn.representatives.grid_size == 4
+    with pytest.warns(UserWarning, match='grid_size=4 exceeds the 3 x 5 grid of tokens.*at most 3'):
+        head([torch.randn(1, 16, 3, 5)])

@@ -22,5 +22,5 @@ model = dict(
         num_layers=2,
         head_dims=64,
         num_classes=6,
-        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True)),
+        loss_decode=dict(type='WeightedCrossEntropyLoss', avg_non_ignore=True)),
     test_cfg=dict(mode='whole'))

@@ -7,7 +7,7 @@ linear_head = dict(
     concat_input=False,
     num_classes=150,
     dropout_ratio=0,
-    loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True))
+    loss_decode=dict(type='WeightedCrossEntropyLoss', avg_non_ignore=True))
 mask_head = dict(
     type='SegmenterMaskTransformerHead',
     num_layers=2,
@@ -16,4 +16,4 @@ mask_head = dict(
     attn_drop_rate=0.1,
     num_classes=150,
     dropout_ratio=0,
-    loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True))
+    loss_decode=dict(type='WeightedCrossEntropyLoss', avg_non_ignore=True))

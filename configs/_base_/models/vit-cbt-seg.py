@@ -26,5 +26,5 @@ model = dict(
         head_dims=100,
         num_classes=150,
         # The mean over labelled pixels, as in PyTorch; mmseg's default counts ignored ones too.
-        loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True)),
+        loss_decode=dict(type='WeightedCrossEntropyLoss', avg_non_ignore=True)),
     test_cfg=dict(mode='slide', crop_size=(512, 512), stride=(480, 480)))
