@@ -266,7 +266,7 @@ def test_missing_pretrained_weights(run_tool, ade20k):
         run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--cfg-options', *options,
                  'model.backbone.init_cfg.checkpoint=vit.pth')
     url = 'http://127.0.0.1:9/vit.pth'  # nothing listens there
-    with pytest.raises(SystemExit, match="can't download weights .*Give a local file"):
+    with pytest.raises(SystemExit, match="can't download weights .*Use a local file"):
         run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--cfg-options', *options,
                  f'model.backbone.init_cfg.checkpoint={url}')
 

@@ -82,8 +82,8 @@ def test_refuses_a_checkpoint_of_another_arch():
 @pytest.mark.parametrize('shape, message', [
     ((16, ), r'must have the shape \(1, tokens, d\), got \(16,\)'),
     ((2, 17, 16), r'must have the shape \(1, tokens, d\), got \(2, 17, 16\)'),
-    ((1, 0, 16), "the grid of the checkpoint"),
-    ((1, 1, 16), "the grid of the checkpoint"),
+    ((1, 0, 16), "the grid of the checkpoint's 0 position embeddings is unknown"),
+    ((1, 1, 16), "the grid of the checkpoint's 0 position embeddings is unknown"),
 ])
 def test_refuses_misshapen_position_embeddings(shape, message):
     model = CBT(SMALL)
@@ -92,7 +92,7 @@ def test_refuses_misshapen_position_embeddings(shape, message):
 
 
 def test_refuses_position_embeddings_of_unknown_grid():
-    with pytest.raises(ValueError, match="the grid of the checkpoint of the 6 position embeddings"):
+    with pytest.raises(ValueError, match="the grid of the checkpoint's 6 position embeddings"):
         CBT(SMALL).load_state_dict(CBT(SMALL, img_size=(32, 48)).state_dict())
 
 

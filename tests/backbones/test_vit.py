@@ -101,5 +101,5 @@ def test_refuses_layers_that_it_has_not():
 
 def test_refuses_a_tensor_by_two_names(vit):
     both = by_names_of('mmpretrain', vit) | by_names_of('timm', vit)
-    with pytest.raises(UserError, match='the checkpoint has norm.weight twice, as ln1.weight too'):
+    with pytest.raises(UserError, match='the checkpoint has norm.weight twice: also as ln1.weight'):
         AdaptedViT(ARCH, img_size=64).load_state_dict(both)

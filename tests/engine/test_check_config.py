@@ -197,20 +197,20 @@ def test_deleted_keys_are_those_of_the_base(tmp_path):
      r'visualizer.vis_backends.0.dir: LocalVisBackend .*save_dir'),
     (dict(log_processor=dict(by_epochs=False)), r'log_processor.by_epochs: .*mean by_epoch\?'),
     # Types.
-    (dict(model=dict(type='CTB')), r'model.type: mmengine knows no CTB \(did you mean CBT\?\). A '
-     r'module of your own becomes known by custom_imports=dict\(imports=\[MODULE\]\)'),
+    (dict(model=dict(type='CTB')), r'model.type: mmengine has no CTB \(did you mean CBT\?\). '
+     r'Register your own modules with custom_imports=dict\(imports=\[MODULE\]\)'),
     (dict(model=dict(type='CBT', attn_cfg=dict(type='CSBA'))), r'attn_cfg.type: .*mean CBSA\?'),
-    (dict(model=dict(type='cbsa_mm.backbones.CTB')), 'model.type: mmengine knows no cbsa_mm.backb'),
-    (dict(model=dict(type='nowhere.CBT')), 'model.type: mmengine knows no nowhere.CBT'),
+    (dict(model=dict(type='cbsa_mm.backbones.CTB')), 'model.type: mmengine has no cbsa_mm.backb'),
+    (dict(model=dict(type='nowhere.CBT')), 'model.type: mmengine has no nowhere.CBT'),
     (dict(model=dict(type='EncoderDecoder', backbone=dict(type='ResNet51')), default_scope='mmseg'),
-     'model.backbone.type: mmseg knows no ResNet51 .*mean ResNet'),
+     'model.backbone.type: mmseg has no ResNet51 .*mean ResNet'),
     (dict(train_dataloader=dict(dataset=dict(type='Number'))), r'dataset.type: .*mean Numbers\?'),
     (dict(val_dataloader=dict(dataset=dict(type='Numbers', pipeline=[dict(type='Blurr')]))),
      r'val_dataloader.dataset.pipeline.0.type: .*mean Blur\?'),
     (dict(test_evaluator=dict(type='Scores')), r'test_evaluator.type: .*mean Score\?'),
     (dict(optim_wrapper=dict(optimizer=dict(type='Adamw'))), r'optimizer.type: .*mean AdamW?\?'),
     (dict(optim_wrapper=dict(constructor='DefaultConstructor')),
-     'optim_wrapper.constructor: mmengine knows no DefaultConstructor'),
+     'optim_wrapper.constructor: mmengine has no DefaultConstructor'),
     (dict(param_scheduler=[dict(type='CosineLR')]), 'param_scheduler.0.type: .*did you mean .*LR'),
     (dict(custom_hooks=[dict(type='StrictLoadingHook')]), r'custom_hooks.0.type: .*StrictLoadHook'),
 ])

@@ -49,7 +49,7 @@ def test_downloads_are_read_as_data_too(safe_loading, server, tmp_path, monkeypa
     loaded = CheckpointLoader.load_checkpoint(f'{server}/good.pth', map_location='cpu')
     assert loaded['state_dict']['a'].tolist() == [1, 1]
     assert (tmp_path / 'hub/checkpoints/good.pth').exists()
-    with pytest.raises(ValueError, match='bad.pth was refused, and nothing in it was run'):
+    with pytest.raises(ValueError, match='bad.pth was rejected, and no code in it was run'):
         CheckpointLoader.load_checkpoint(f'{server}/bad.pth')
     assert not (tmp_path / 'created').exists()
 
@@ -58,7 +58,7 @@ def test_downloads_are_read_as_data_too(safe_loading, server, tmp_path, monkeypa
     's3://a/b.pth', 'petrel:s3://a', 'petrel://a', 'pavi://a', 'modelzoo://x', 'mmcls://x',
     'torchvision://resnet50', 'openmmlab://x', 'open-mmlab://x', 'open-mmlab:s3://x', 'ftp://x'])
 def test_other_addresses_are_refused(address, safe_loading):
-    with pytest.raises(ValueError, match='is neither a file nor an http.s. address: download it'):
+    with pytest.raises(ValueError, match='is neither a file nor an http.s. URL: download it'):
         CheckpointLoader.load_checkpoint(address)
 
 
@@ -89,7 +89,7 @@ def mmengines_own():
 def test_what_mmengine_writes_is_data(tmp_path):
     torch.save(mmengines_own(), tmp_path / 'x.pth')
     if not HAS_SAFE_GLOBALS:
-        with pytest.raises(ValueError, match='was refused, and nothing in it was run'):
+        with pytest.raises(ValueError, match='was rejected, and no code in it was run'):
             load_checkpoint(tmp_path / 'x.pth')
     read = load_checkpoint(tmp_path / 'x.pth', trust=not HAS_SAFE_GLOBALS)
     assert read['message_hub']['log_scalars']['train/loss'].mean() == 2
@@ -104,7 +104,7 @@ def test_what_mmengine_writes_is_data(tmp_path):
 def test_nothing_else_is(harmful, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save(dict(state_dict=WEIGHTS, extra=harmful), 'x.pth')
-    with pytest.raises(ValueError, match='was refused, and nothing in it was run'):
+    with pytest.raises(ValueError, match='was rejected, and no code in it was run'):
         load_checkpoint('x.pth')
     assert os.listdir() == ['x.pth']
 
@@ -122,10 +122,10 @@ def test_what_is_trusted_runs(tmp_path):
     (dict(state_dict=[torch.ones(2)]), 'there is no state dict'),
     (dict(state_dict={1: torch.ones(2)}), 'there is no state dict'),
     (dict(state_dict=dict(a=dict(b=torch.ones(2)))), 'there is no state dict'),
-    (dict(state_dict=dict(a=torch.ones(2, dtype=torch.cfloat))), '1 tensor of a kind'),
-    (dict(state_dict=dict(a=torch.ones(2).to_sparse())), '1 tensor of a kind'),
-    (dict(state_dict=dict(a=torch.ones(2, device='meta'))), '1 tensor of a kind'),
-    (dict(state_dict=dict(a=torch.ones(1).expand(10**12))), '1 tensor of a kind'),
+    (dict(state_dict=dict(a=torch.ones(2, dtype=torch.cfloat))), '1 tensor that cannot be weights'),
+    (dict(state_dict=dict(a=torch.ones(2).to_sparse())), '1 tensor that cannot be weights'),
+    (dict(state_dict=dict(a=torch.ones(2, device='meta'))), '1 tensor that cannot be weights'),
+    (dict(state_dict=dict(a=torch.ones(1).expand(10**12))), '1 tensor that cannot be weights'),
     (dict(state_dict=WEIGHTS, meta='text'), 'its meta, .* is not a dict'),
     (dict(state_dict=WEIGHTS, meta=dict(dataset_meta=None)), 'its meta, .* is not a dict'),
     (dict(state_dict=WEIGHTS, meta=dict(dataset_meta=dict(classes='ab'))), 'not a list of names'),
@@ -139,5 +139,5 @@ def test_what_is_trusted_runs(tmp_path):
 ])
 def test_malformed_content(content, message, tmp_path):
     torch.save(content, tmp_path / 'x.pth')
-    with pytest.raises(ValueError, match=f'x.pth was refused: .*{message}'):
+    with pytest.raises(ValueError, match=f'x.pth was rejected: .*{message}'):
         load_checkpoint(tmp_path / 'x.pth')
