@@ -71,7 +71,7 @@ def test_unreadable_files(folders, fails):
 def test_empty_folders(folders, fails):
     for file in [*(folders / 'ade').rglob('*.jpg'), *(folders / 'imagenet').rglob('*.JPEG')]:
         file.unlink()
-    message = 'train_dataloader.dataset: it has no images: look at its data_root'
+    message = 'train_dataloader.dataset: it has no images: check its data_root'
     fails(message, *ade20k_train(folders / 'ade'))
     fails('train_dataloader.dataset: Found 0 files in .*/imagenet/train',
           *imagenet_train(folders / 'imagenet'))
@@ -102,7 +102,7 @@ def test_images_of_all_kinds_train(folders, run_tool):
      r'model.backbone.attn_cfg.grid_sise: CBSA has no such argument \(did you mean grid_size\?\). '
      'It takes contraction, .*eps, grid_size'),
     ('cbt-t_shapes', ['model.decode_head.type=CBTHead'],
-     'model.decode_head.type: mmseg knows no CBTHead .*did you mean .*custom_imports'),
+     'model.decode_head.type: mmseg has no CBTHead .*did you mean .*custom_imports'),
     ('cbt-t_shapes', ['trian_cfg.max_iters=3'],
      r'--cfg-options trian_cfg.max_iters: the config has no trian_cfg \(did you mean train_cfg'),
     ('cbt-t_in1k', ['model.backbone.arch.num_heads=2'], '--cfg-options: arch=.*_delete_=True'),

@@ -162,7 +162,7 @@ def test_looks_through_the_data(small, run_tool, coco, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('option, message', [
-    ('model.neck.type=SimplePyramid', r'model.neck.type: mmdet knows no SimplePyramid \(did you '
+    ('model.neck.type=SimplePyramid', r'model.neck.type: mmdet has no SimplePyramid \(did you '
      r'mean SimpleFeaturePyramid\?\)'),
     ('model.neck.in_channels=32', 'model.neck.in_channels=32, but the features of the backbone '
      'have 16 channels: set it to that'),

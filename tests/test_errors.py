@@ -13,7 +13,7 @@ def build(error):
      'model: num_heads=3 does not divide embed_dims=10'),
     (AssertionError('pad must be an int'), 'model: pad must be an int'),
     (FileNotFoundError(2, 'No such file', 'a.txt'), r"model: \[Errno 2\] No such file: 'a.txt'"),
-    (ValueError('need at least one array to concatenate'), 'model: it has no images: look at its'),
+    (ValueError('need at least one array to concatenate'), 'model: it has no images: check its'),
     (KeyError('A is not in the mmseg::model registry'), 'model: .A is not in the mmseg::model reg'),
     (TypeError("A.__init__() missing 1 required positional argument: 'b'"), 'model: A.*missing 1'),
     (TypeError("A.__init__() got an unexpected keyword argument 'b'"), 'model: A.* got an unexpe'),

@@ -105,8 +105,8 @@ def test_no_tool_is_left_out():
 def test_code_is_refused_and_does_not_run(name, weights, refused, monkeypatch):
     monkeypatch.setenv('TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD', '1')
     torch.save(dict(state_dict=weights, meta=dict(best=Harmful())), 'x.pth')
-    refused(name, r'x.pth was refused, and nothing in it was run: .*\(posix.mkdir\).* may run code '
-            '.*--trust-checkpoint')
+    refused(name, r'x.pth was rejected, and no code in it was run: .*\(posix.mkdir\).* may run '
+            'code .*--trust-checkpoint')
 
 
 @pytest.mark.parametrize('name', ['convert_checkpoint', 'test', 'train, pretrained'])
@@ -115,7 +115,7 @@ def test_code_runs_where_it_is_trusted(name, weights, call):
     try:
         call(name, '--trust-checkpoint')
     except SystemExit as end:  # a converter wants other weights, resuming an optimizer's state
-        assert 'was refused' not in str(end)
+        assert 'was rejected' not in str(end)
     assert Path('harm').exists()
 
 

@@ -163,7 +163,7 @@ def test_starts_from_timms_weights_head_included(source, timm_model, tmp_path):
     ('vit_tiny_patch16_224.none', 'Invalid pretrained tag'),
 ])
 def test_a_name_that_timm_does_not_know(name, reason):
-    with pytest.raises(UserError, match=f"timm://{name} can't be loaded .*{reason}.* give that "):
+    with pytest.raises(UserError, match=f"timm://{name} can't be loaded .*{reason}.* use it as "):
         load_from_timm(f'timm://{name}')
 
 

@@ -1,4 +1,4 @@
-"""Released checkpoints, read as data and mapped to this package's names and back."""
+"""Reading released checkpoints as data, and mapping them to this package's names and back."""
 from .describe import describe
 from .families import Converted, Family, convert, identify, restore
 from .fit import check_pretrained, load_strictly

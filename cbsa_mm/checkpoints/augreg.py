@@ -1,4 +1,4 @@
-"""ViT weights in the JAX layout (.npz), as augreg's are published: to timm's layout and back."""
+"""ViT weights in augreg's JAX layout (.npz): to timm's layout and back."""
 from collections.abc import Mapping
 
 import torch
@@ -44,10 +44,10 @@ AUGREG = Table([
 
 
 def to_timm(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Puts the tensors of a JAX ViT into timm's layout.
+    """Converts the tensors of a JAX ViT to timm's layout.
 
     Args:
-        arrays: Tensors by JAX name: those that :data:`AUGREG` has a timm name for.
+        arrays: Tensors by JAX name, each of which has a timm name in :data:`AUGREG`.
 
     Returns:
         A state dict with timm's names.
@@ -59,7 +59,7 @@ def to_timm(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         elif name == 'embedding/kernel':
             array = array.permute(3, 2, 0, 1)                      # (H, W, c, d) -> (d, c, H, W)
         elif name.endswith('/kernel'):
-            # To (inputs, outputs), of which linear layers hold the transpose.
+            # To (inputs, outputs); linear layers hold the transpose.
             array = (array.flatten(0, -2) if '/out/' in name else array.flatten(1)).T
         tensors[AUGREG.rename(name, 'released')] = array.contiguous()
     for name in [name for name in tensors if '.query.' in name]:
@@ -69,11 +69,11 @@ def to_timm(arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def from_timm(tensors: Mapping[str, Tensor], num_heads: int) -> dict[str, Tensor]:
-    """Puts a ViT of timm's layout into the JAX layout: :func:`to_timm` undone.
+    """Converts a ViT from timm's layout to the JAX layout, the inverse of :func:`to_timm`.
 
     Args:
-        tensors: A state dict with timm's names, without the classifying head.
-        num_heads: Attention heads, which the JAX layout shows.
+        tensors: A state dict with timm's names, without the classification head.
+        num_heads: Number of attention heads, needed for the shapes of the JAX layout.
 
     Returns:
         Tensors by JAX name.

@@ -1,4 +1,4 @@
-"""From a released checkpoint's file to one that OpenMMLab loads, and back."""
+"""Converts released checkpoint files to ones that OpenMMLab loads, and back."""
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +18,14 @@ from .write_config import find_config, write_config
 
 @dataclass
 class Report:
-    """What was found and made.
+    """Result of a conversion.
 
     Attributes:
         converted: The weights.
-        facts: What is known of the model by name.
-        cfg: The config that goes with them; None if too little is known to tell one.
+        facts: The model's properties by name.
+        cfg: The matching config; None if too little is known to choose one.
         shipped: Its file, if it is a shipped one.
-        is_encoder: Whether the weights are an encoder's alone.
+        is_encoder: Whether the weights are only an encoder's.
     """
     converted: Converted
     facts: dict
@@ -43,25 +43,25 @@ def convert_file(src: Path,
                  trust: bool = False) -> Report:
     """Converts a released checkpoint to one that mmseg or mmpretrain loads strictly.
 
-    The result holds ``state_dict``; ``meta`` with class names and config, where these are known;
-    and under ``released`` what the way back needs.
+    The result has ``state_dict``; ``meta`` with class names and config, if known;
+    and ``released`` with everything needed to convert back.
 
     Args:
-        src: The released file; beside a segmenter's, variant.yml is read if it is there.
+        src: The released file; a variant.yml next to a segmenter's file is read too.
         dst: The file to write.
         configs: The folder of the shipped configs.
         library: 'mmseg' or 'mmpretrain', for weights that fit both.
-        num_heads: The heads of a ViT, if nothing tells them.
+        num_heads: Number of heads of a ViT, if unknown from the file.
         config: A config to write.
-        trust: Whether ``src`` may hold any object; loading such a file may run code.
+        trust: Whether ``src`` may contain arbitrary objects; loading such a file may run code.
 
     Raises:
-        UserError: If a file can't be read, understood or written.
-        MissingLibraryError: If the library that the weights are for can't be imported.
+        UserError: If a file cannot be read, recognised or written.
+        MissingLibraryError: If the library for the weights cannot be imported.
     """
     _check_paths(src, dst)
     if dst.suffix in ('.safetensors', '.npz'):
-        raise UserError(f'OpenMMLab loads PyTorch files: let DST end with .pth, not {dst.suffix}')
+        raise UserError(f'OpenMMLab loads PyTorch files: DST must end with .pth, not {dst.suffix}')
     checkpoint = read_checkpoint(src, mmap=True, trust=trust)
     try:
         converted = convert(find_state_dict(checkpoint), library)
@@ -84,18 +84,18 @@ def convert_file(src: Path,
 
 
 def restore_file(src: Path, dst: Path, trust: bool = False) -> str:
-    """Writes the authors' layout of a checkpoint of this package's layout.
+    """Converts a checkpoint of this package back to the authors' layout.
 
     Args:
-        src: A converted checkpoint, or one of a training run.
-        dst: The file to write. A segmenter's variant.yml goes beside it, if it was known.
-        trust: Whether ``src`` may hold any object; loading such a file may run code.
+        src: A converted checkpoint, or one from training.
+        dst: The file to write. A segmenter's variant.yml, if known, is written next to it.
+        trust: Whether ``src`` may contain arbitrary objects; loading such a file may run code.
 
     Returns:
-        What the file is.
+        The family's title.
 
     Raises:
-        UserError: If a file can't be read, understood or written.
+        UserError: If a file cannot be read, recognised or written.
     """
     _check_paths(src, dst)
     checkpoint = read_checkpoint(src, mmap=True, trust=trust)
@@ -113,7 +113,8 @@ def restore_file(src: Path, dst: Path, trust: bool = False) -> str:
     if 'variant' in released:
         variant = dst.parent / 'variant.yml'
         if variant.exists() and variant.read_text() != released['variant']:
-            raise UserError(f"{variant} is another checkpoint's: choose another folder for {dst}")
+            raise UserError(f'{variant} belongs to another checkpoint: choose another folder for '
+                            f'{dst}')
     write_checkpoint(dst, content)
     if 'variant' in released:
         write_whole(variant, lambda file: file.write_text(released['variant']))
@@ -128,7 +129,7 @@ def _check_paths(src: Path, dst: Path) -> None:
 
 
 def _read_variant(src: Path, converted: Converted) -> dict | None:
-    """Reads and checks the variant.yml beside a segmenter, and keeps it for the way back."""
+    """Reads and checks the variant.yml next to a segmenter, and keeps it for converting back."""
     path = src.parent / 'variant.yml'
     if 'decoder_num_layers' not in converted.sizes or not path.is_file():
         return None

@@ -1,4 +1,4 @@
-"""What is known of a converted model beyond its tensors' sizes."""
+"""Properties of a converted model beyond its tensors' sizes."""
 import math
 
 from cbsa_mm.errors import UserError
@@ -7,27 +7,27 @@ from .families import Converted
 
 IMAGENET_MEAN, IMAGENET_STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 HALF = [127.5, 127.5, 127.5]
-# The tensors of a ViT do not show its heads: these are the published models', by width.
+# A ViT's tensors do not show its number of heads: these are the published models', by width.
 VIT_HEADS = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
-DEPICT_HEADS = 3  # nor do those of DEPICT's decoders
+DEPICT_HEADS = 3  # nor do those of a DEPICT decoder
 
 
 def describe(converted: Converted,
              net_kwargs: dict | None = None,
              num_heads: int | None = None) -> dict:
-    """Puts together all that is known of a model.
+    """Collects the known properties of a model.
 
     Args:
         converted: The converted weights.
-        net_kwargs: What variant.yml tells, where there is one.
-        num_heads: The heads of a ViT, if nothing tells them.
+        net_kwargs: The settings in variant.yml, if there is one.
+        num_heads: Number of heads of a ViT, if unknown from the file.
 
     Returns:
-        Facts by name; ``num_heads`` and ``img_size`` (height, width in pixels) are None if not
-        known.
+        Properties by name; ``num_heads`` and ``img_size`` (height, width in pixels) are None if
+        unknown.
 
     Raises:
-        UserError: If ``num_heads`` contradicts what the file tells, or the heads do not divide
+        UserError: If ``num_heads`` contradicts the file, or the heads do not divide
             the width of the attention.
     """
     sizes, net_kwargs = dict(converted.sizes), net_kwargs or {}
@@ -38,7 +38,7 @@ def describe(converted: Converted,
     sizes.setdefault('patch_size', 16)
     told = sizes.get('num_heads') or net_kwargs.get('n_heads')
     if told and num_heads and told != num_heads:
-        raise UserError(f'num_heads is {told}, as the file tells, not {num_heads}')
+        raise UserError(f'num_heads is {told} according to the file, not {num_heads}')
     heads = told or num_heads or VIT_HEADS.get(sizes['embed_dims'])
     facts = dict(num_heads=heads, distilled=distilled, attn_cfg=family.attn_cfg, stem=family.stem,
                  head=family.head)

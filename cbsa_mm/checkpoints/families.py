@@ -1,4 +1,4 @@
-"""Telling released checkpoints apart, and converting their state dicts in both directions."""
+"""Recognises released checkpoints and converts their state dicts in both directions."""
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import filter as matches
@@ -30,11 +30,11 @@ class Family:
     """A kind of released checkpoint.
 
     Attributes:
-        title: What it is.
-        marks: Names (with wildcards) that a file of this family has in the released layout.
+        title: Its title.
+        marks: Names (with wildcards) by which a released file of this family is recognised.
         tables: Its mapping for each library, 'mmseg' or 'mmpretrain', that has the model; the
-            first is the default. Empty: the family is known, but can't be converted.
-        entry: The key under which a released file holds the state dict; None for the whole file.
+            first is the default. If empty, the family is recognised but cannot be converted.
+        entry: The key of the state dict in a released file; None for the whole file.
         attn_cfg: The attention of its backbone, if it is not CBT's own.
         stem: The stem of its backbone, if it is not CBT's own.
         head: The type of a segmenter's head.
@@ -49,7 +49,7 @@ class Family:
 
     @property
     def is_jax(self) -> bool:
-        """Whether its released files are JAX's, .npz."""
+        """Whether its released files are in the JAX layout, .npz."""
         return self is AUGREG_VIT
 
 
@@ -57,7 +57,7 @@ _QKV = 'transformer.layers.*.0.fn.qkv.weight'
 _STEP = 'transformer.layers.*.0.fn.step_rep'
 _VIT = {'mmseg': MMSEG_VIT, 'mmpretrain': MMPRETRAIN_VIT}
 AUGREG_VIT = Family('ViT in the JAX layout', ('Transformer/encoderblock_*',), _VIT)
-FAMILIES = [  # the first whose marks are all there
+FAMILIES = [  # the first one with all marks present is chosen
     Family('hybrid CRATE+CBT classifier', (_QKV, _STEP)),
     Family('ToST-style classifier', ('transformer.layers.*.0.fn.temp',),
            {'mmpretrain': TOST_STYLE_CLASSIFIER}, 'state_dict', attn_cfg=dict(type='TSSA')),
@@ -91,12 +91,12 @@ class Converted:
     """A state dict in this package's layout.
 
     Attributes:
-        family: Which family it is of.
+        family: Its family.
         library: The library, 'mmseg' or 'mmpretrain', whose model it fits.
-        sizes: What the tensors tell, such as ``embed_dims`` and ``num_layers``.
+        sizes: Sizes read from the tensors, such as ``embed_dims`` and ``num_layers``.
         state_dict: The tensors by our names.
-        released: What :func:`restore` needs beside them: the family's title, the prefix of the
-            released names, and the tensors that the released model holds but does not use.
+        released: What :func:`restore` also needs: the family's title, the prefix of the
+            released names, and the tensors that the released model contains but does not use.
     """
     family: Family
     library: str
@@ -106,26 +106,27 @@ class Converted:
 
 
 def identify(state_dict: Mapping[str, Tensor]) -> Family:
-    """Tells what a released state dict is from its names.
+    """Recognises the family of a released state dict by its names.
 
     Raises:
-        UserError: If it is of no known family.
+        UserError: If the family is unknown.
     """
     names = list(_split_prefix(state_dict)[1])
     for family in FAMILIES:
         if all(matches(names, mark) for mark in family.marks):
             return family
     titles = ', '.join(family.title for family in FAMILIES if family.tables)
-    raise UserError(f'these weights are of no known family ({titles}); their first names are '
+    raise UserError(f'these weights belong to no known family ({titles}); their first names are '
                     f'{", ".join(names[:4])}')
 
 
 def convert(state_dict: Mapping[str, Tensor], library: str | None = None) -> Converted:
-    """Converts a released state dict to this package's layout; no tensor is copied needlessly.
+    """Converts a released state dict to this package's layout, without unnecessary copies.
 
     Args:
-        state_dict: The released tensors by name; 'module.' (or 'opt/target/') may precede all.
-        library: 'mmseg' or 'mmpretrain', where a family fits both; the family's default else.
+        state_dict: The released tensors by name, all optionally with the prefix 'module.' (or
+            'opt/target/').
+        library: 'mmseg' or 'mmpretrain', if a family fits both; by default the family's default.
 
     Raises:
         UserError: If the family is unknown, or its model is not in this package or library; if
@@ -134,7 +135,7 @@ def convert(state_dict: Mapping[str, Tensor], library: str | None = None) -> Con
     prefix, state_dict = _split_prefix(state_dict)
     family = identify(state_dict)
     if not family.tables:
-        raise UserError(f'this is a {family.title}, which cbsa_mm does not convert')
+        raise UserError(f'this is a {family.title}, which cbsa_mm cannot convert')
     library = library or next(iter(family.tables))
     if library not in family.tables:
         raise UserError(f'a {family.title} can be converted for {" or ".join(family.tables)}, not '
@@ -163,18 +164,18 @@ def restore(state_dict: Mapping[str, Tensor],
 
     Args:
         state_dict: Tensors by our names.
-        released: The ``released`` of :class:`Converted`, without which the released names get no
-            prefix, and tensors that the released model does not use are left out.
+        released: The ``released`` of :class:`Converted`; without it, released names get no
+            prefix, and tensors that the released model does not use are omitted.
 
     Returns:
         The family, and the tensors by their released names.
 
     Raises:
-        UserError: If the names are of no known family, or tensors are missing, unknown, of a
+        UserError: If the family is unknown, or tensors are missing, unknown, of a
             wrong shape, NaN or infinite.
     """
     released = released or {}
-    # The table that knows most of the names, and of such the smallest.
+    # The table that knows most of the names, and the smallest of those.
     known = {(family, table): (sum(table.knows(name, 'ours') for name in state_dict),
                                -len(table.rows))
              for family in FAMILIES if not family.is_jax for table in family.tables.values()}
@@ -190,13 +191,13 @@ def restore(state_dict: Mapping[str, Tensor],
     try:
         return _as_released(family, tensors, released)
     except (AttributeError, KeyError, RuntimeError, TypeError, UserError) as error:
-        raise UserError('what it keeps under "released" for this way back does not fit its '
+        raise UserError('its entry "released", needed to convert back, does not match its '
                         'tensors: remove that entry') from error
 
 
 def _as_released(family: Family, tensors: dict[str, Tensor],
                  released: Mapping) -> tuple[Family, dict[str, Tensor]]:
-    """Puts back what the converted layout does not have."""
+    """Restores what the converted layout does not have."""
     if released.get('family') == AUGREG_VIT.title:
         family, tensors = AUGREG_VIT, augreg.from_timm(tensors, released['num_heads'])
     prefix, unused = released.get('prefix', ''), released.get('unused', {})
@@ -206,7 +207,7 @@ def _as_released(family: Family, tensors: dict[str, Tensor],
 
 
 def _split_prefix(state_dict: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
-    """Takes off the prefix of wrapped models, 'module.', or of optimizer targets in JAX."""
+    """Strips the prefix of wrapped models, 'module.', or of optimizer targets in JAX."""
     for prefix in ('module.', 'opt/target/'):
         if state_dict and all(name.startswith(prefix) for name in state_dict):
             return prefix, {k.removeprefix(prefix): v for k, v in state_dict.items()}

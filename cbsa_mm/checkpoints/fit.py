@@ -1,4 +1,4 @@
-"""Whether weights fit a model, to the last tensor."""
+"""Checks that weights fit a model exactly."""
 import re
 import textwrap
 
@@ -12,22 +12,21 @@ from .read import find_state_dict
 
 
 def load_strictly(model: nn.Module, checkpoint: dict, name: object = 'the checkpoint') -> None:
-    """Loads a checkpoint into a model that it must fit to the last tensor.
+    """Loads a checkpoint into a model that it must fit exactly.
 
     Args:
-        model: The model, not wrapped for distribution.
+        model: The model, not wrapped for distributed training.
         checkpoint: A state dict, or a dict with a ``state_dict``; a leading 'module.' in its keys
             is dropped.
-        name: What to call it, such as its file's name.
+        name: Its name in messages, such as the file name.
 
     Raises:
-        UserError: If a tensor is missing, unknown, of another shape, or not finite.
+        UserError: If a tensor is missing, unknown, misshapen or not finite.
     """
     state_dict = checkpoint.get('state_dict', checkpoint)
     unwrapped = {re.sub(r'^module\.', '', name): v for name, v in state_dict.items()}
     if len(unwrapped) < len(state_dict):
-        raise UserError("the checkpoint has tensors twice, with and without 'module.' before their "
-                        'names')
+        raise UserError("the checkpoint has tensors twice, with and without the prefix 'module.'")
     try:
         model.load_state_dict(unwrapped)
     except (RuntimeError, UserError) as error:
@@ -43,7 +42,7 @@ def load_strictly(model: nn.Module, checkpoint: dict, name: object = 'the checkp
 
 
 def _check_values(given: dict[str, Tensor], own: dict[str, Tensor]) -> None:
-    """Checks that weights for the tensors of a model are finite, and of floating point like them.
+    """Checks that weights are finite, and floating-point if the model's tensors are.
 
     Raises:
         UserError: If they are not.
@@ -54,17 +53,17 @@ def _check_values(given: dict[str, Tensor], own: dict[str, Tensor]) -> None:
     if wrong:
         raise UserError(f'NaN, infinite values or integers are in {len(wrong)} of the {len(given)} '
                         f'tensors of the checkpoint, such as {wrong[0]}: its training diverged, or '
-                        'it is damaged. Take an earlier one')
+                        'it is damaged. Use an earlier one')
 
 
 def check_pretrained(model: nn.Module) -> None:
-    """Checks that pretrained weights fill the parts of a model that they are for.
+    """Checks that pretrained weights cover the parts of a model that they are for.
 
     Args:
-        model: A model; the ``init_cfg`` of its parts, or its own, may name pretrained weights.
+        model: A model with pretrained weights in its own ``init_cfg`` or those of its parts.
 
     Raises:
-        UserError: If a file lacks a tensor or has it in another shape; position embeddings may
+        UserError: If a tensor is missing or misshapen; position embeddings may
             be for another grid.
     """
     for name, part in model.named_modules():
@@ -80,7 +79,7 @@ def _check_fit(part: nn.Module, name: str, init_cfg: dict) -> None:
     from mmengine.runner import CheckpointLoader
     checkpoint = CheckpointLoader.load_checkpoint(init_cfg['checkpoint'], map_location='cpu')
     prefix = init_cfg['prefix'].rstrip('.') + '.' if init_cfg.get('prefix') else ''
-    own_name = getattr(part, 'own_name', str)  # of the parts that take other libraries' names
+    own_name = getattr(part, 'own_name', str)  # of parts that load other libraries' names
     own = part.state_dict()
     given = {own_name(k.removeprefix(prefix)): v
              for k, v in checkpoint.get('state_dict', checkpoint).items() if k.startswith(prefix)}
@@ -95,15 +94,15 @@ def _check_fit(part: nn.Module, name: str, init_cfg: dict) -> None:
 
 
 def _fits(name: str, tensor: Tensor, shape: torch.Size) -> bool:
-    given = getattr(tensor, 'shape', None)  # which what is no tensor lacks
+    given = getattr(tensor, 'shape', None)  # it may not be a tensor
     if name.endswith('pos_embed') and given and len(given) == 3:  # (1, tokens, d), of any grid
         return given[0] == 1 and given[1] > 1 and given[2:] == shape[2:]
     return given == shape
 
 
 def _advise_deploy(model: nn.Module, state_dict: dict) -> str | None:
-    """What to do if one of checkpoint and model is in deploy form; None if both or none are."""
-    # In that form alone, the LayerNorm before an attention has no affine of its own.
+    """What to do if only one of checkpoint and model is in deploy form; None otherwise."""
+    # Only in that form, the LayerNorm before an attention has no affine.
     given, built = (any('.attn.in_proj.' in name for name in names)
                     and not any(name.endswith('.norm1.weight') for name in names)
                     for names in (state_dict, model.state_dict()))
@@ -111,13 +110,13 @@ def _advise_deploy(model: nn.Module, state_dict: dict) -> str | None:
         return ('The checkpoint is in deploy form: set deploy=True in the config for the parts '
                 'that have it, such as --cfg-options model.backbone.deploy=True')
     if built and not given:
-        return ('The config says deploy=True, but the checkpoint is not in deploy form: make one '
-                'with python -m cbsa_mm reparameterize CONFIG CHECKPOINT OUT, or leave deploy out')
+        return ('The config sets deploy=True, but the checkpoint is not in deploy form: make one '
+                'with python -m cbsa_mm reparameterize CONFIG CHECKPOINT OUT, or remove deploy')
     return None
 
 
 def _advise_conversion(checkpoint: dict) -> str | None:
-    """What to do with weights in a released layout; None if they are in no such."""
+    """What to do with weights in a released layout; None for other weights."""
     try:
         family = identify(find_state_dict(checkpoint))
     except UserError:

@@ -1,4 +1,4 @@
-"""Reading checkpoints as data: nothing in a file is run, unless its reader is told to trust it."""
+"""Reads checkpoints as data: no code in a file is run unless the file is explicitly trusted."""
 import os.path as osp
 import re
 import tarfile
@@ -25,22 +25,22 @@ WEIGHT_DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, to
 
 def read_checkpoint(path: str | Path, map_location: Any = 'cpu', mmap: bool = False,
                     trust: bool = False) -> dict:
-    """Reads a PyTorch, safetensors or NumPy (.npz) file, told apart by content.
+    """Reads a PyTorch, safetensors or NumPy (.npz) file, recognised by content.
 
     Args:
         path: The file.
-        map_location: Where the tensors go, as in :func:`torch.load`.
-        mmap: Whether to leave the tensors in the file until they are used. The file must then
-            stay as it is.
-        trust: Whether a PyTorch file may hold any object; loading such a file may run code.
+        map_location: Device of the tensors, as in :func:`torch.load`.
+        mmap: Whether to load tensors from the file only when they are used. The file must not
+            change until then.
+        trust: Whether a PyTorch file may contain arbitrary objects; loading such a file may run
+            code.
 
     Returns:
-        What the file holds: a state dict, or a dict around one.
+        The content: a state dict, or a dict that contains one.
 
     Raises:
-        UserError: If there is no such file; if it is empty, cut off or no checkpoint; or if, not
-            being trusted, it holds more than tensors, plain values and what mmengine writes beside
-            them, so that it could run code.
+        UserError: If the file does not exist, is empty, truncated or not a checkpoint, or is not
+            trusted and contains more than tensors, plain values and mmengine's additions.
     """
     path = Path(osp.expanduser(path))
     if not osp.isfile(path):
@@ -53,23 +53,23 @@ def read_checkpoint(path: str | Path, map_location: Any = 'cpu', mmap: bool = Fa
         forbidden = re.search(r'(?:GLOBAL|class|operand|opcode) (\S+)', str(error))
         if isinstance(error, UnpicklingError) and forbidden and not trust:
             raise UserError(_refusal(path, forbidden[1])) from error
-        raise UserError(f'{path} is no checkpoint, or a damaged one ({_first_line(error)}). '
+        raise UserError(f'{path} is not a checkpoint, or it is damaged ({_first_line(error)}). '
                         'Download it again and compare its size with the source') from error
     if not isinstance(checkpoint, Mapping):
-        raise UserError(f'{path} holds a {type(checkpoint).__name__}, not a state dict or a dict '
-                        'around one')
+        raise UserError(f'{path} contains a {type(checkpoint).__name__}, not a state dict or a '
+                        'dict with one')
     return checkpoint
 
 
 def find_state_dict(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Finds the state dict: under 'state_dict', under 'model', or the whole.
+    """Finds the state dict: under 'state_dict', under 'model', or the whole dict.
 
     Args:
-        checkpoint: What a file holds.
+        checkpoint: The content of a file.
 
     Raises:
-        UserError: If there are no tensors by name, or some that are no weights: complex,
-            quantized, sparse, or larger than what the file holds of them.
+        UserError: If there are no named tensors, or some cannot be weights: complex,
+            quantized, sparse, or larger than their data in the file.
     """
     keys = shorten(', '.join(map(str, list(checkpoint)[:8])) or 'none', 200)
     for key in STATE_DICT_KEYS:
@@ -80,16 +80,16 @@ def find_state_dict(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
             and all(isinstance(name, str) and isinstance(value, Tensor)
                     for name, value in checkpoint.items())):
         raise UserError(f'there is no state dict, neither under {" or ".join(STATE_DICT_KEYS)} nor '
-                        f'as the whole file, whose keys are: {keys}')
+                        f'at the top level, whose keys are: {keys}')
     odd = [name for name, tensor in checkpoint.items() if not _holds_weights(tensor)]
     if odd:
-        raise UserError(f'{len(odd)} tensor{"s" * (len(odd) > 1)} of a kind that weights are not '
+        raise UserError(f'{len(odd)} tensor{"s" * (len(odd) > 1)} that cannot be weights '
                         f'(complex, quantized, sparse, without data): {", ".join(odd[:3])}')
     return dict(checkpoint)
 
 
 def _holds_weights(tensor: Tensor) -> bool:
-    """Whether it is plain and whole; one of stride 0 could claim any size."""
+    """Whether it is plain and complete; with stride 0 it could claim any size."""
     return (tensor.layout == torch.strided and tensor.dtype in WEIGHT_DTYPES and not tensor.is_meta
             and tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes())
 
@@ -107,7 +107,7 @@ def _read(path: Path, map_location: Any, mmap: bool, trust: bool) -> Any:
 
 
 def _allow_training_data() -> AbstractContextManager:
-    """Adds to what PyTorch takes for data: NumPy's plain values, and mmengine's log histories."""
+    """Also allows NumPy's plain values and mmengine's log histories."""
     array = np.zeros(1)
     functions = [array.__reduce__()[0], array[0].__reduce__()[0]]
     names = [f'numpy.{core}.multiarray.{function}'
@@ -121,7 +121,7 @@ def _allow_training_data() -> AbstractContextManager:
 
 
 def _statistic(owner: type, name: str) -> Any:
-    """In the place of getattr, by which log histories name their methods."""
+    """Replaces getattr, with which log histories refer to their methods."""
     from mmengine.logging import HistoryBuffer
     if owner is not HistoryBuffer or name not in ('min', 'max', 'current', 'mean'):
         raise UnpicklingError('GLOBAL builtins.getattr')
@@ -129,14 +129,14 @@ def _statistic(owner: type, name: str) -> Any:
 
 
 def _kind(path: Path) -> str:
-    """Tells 'zip' and 'legacy' (both PyTorch's), 'npz' and 'safetensors' by content."""
+    """Recognises 'zip' and 'legacy' (both PyTorch's), 'npz' and 'safetensors' by content."""
     size = path.stat().st_size
     with open(path, 'rb') as file:
         head = file.read(512)
     if not size:
         raise UserError(f'{path} is empty. Download it again')
     if head.lstrip().lower().startswith((b'<!doctype', b'<html', b'<?xml')):
-        raise UserError(f'{path} is a web page, not a checkpoint: the server answered with a page, '
+        raise UserError(f'{path} is a web page, not a checkpoint: the server returned a page, '
                         'such as a warning or a login. Download the file with a browser')
     if head.startswith(b'version https://git-lfs'):
         raise UserError(f'{path} is a Git LFS pointer, not the file itself: run git lfs pull')
@@ -148,10 +148,10 @@ def _kind(path: Path) -> str:
             return 'safetensors'
         if length < 100_000_000:  # the format's own limit
             raise UserError(_cut_off(path))
-    # PyTorch would unpack a tar file, too.
+    # PyTorch would unpack a tar file too.
     if head.startswith(b'\x1f\x8b') or tarfile.is_tarfile(path):
         raise UserError(_archive(path))
-    if not head.startswith(b'\x80'):  # how a pickle starts
+    if not head.startswith(b'\x80'):  # the start of a pickle
         raise UserError(f'{path} is not a checkpoint: neither a PyTorch file (.pth, .pt, .pth.tar) '
                         'nor safetensors nor .npz')
     return 'legacy'
@@ -164,8 +164,8 @@ def _kind_of_zip(path: Path) -> str:
         names = archive.namelist()
     # PyTorch before 2.6 runs these even with weights_only (CVE-2025-32434).
     if any(osp.basename(name) == 'constants.pkl' for name in names):
-        raise UserError(f'{path} is a TorchScript program, not weights. Get a file with the '
-                        'weights alone')
+        raise UserError(f'{path} is a TorchScript program, not weights. Get a file with only the '
+                        'weights')
     if any(name.endswith('/data.pkl') for name in names):
         return 'zip'
     if names and all(name.endswith('.npy') for name in names):
@@ -174,11 +174,11 @@ def _kind_of_zip(path: Path) -> str:
 
 
 def _archive(path: Path) -> str:
-    return f'{path} is an archive, not a checkpoint. Unpack it, and give the file in it'
+    return f'{path} is an archive, not a checkpoint. Unpack it, and use the file in it'
 
 
 def _cut_off(path: Path) -> str:
-    return (f'{path} is cut off: its end is missing. Download it again and compare its size with '
+    return (f'{path} is truncated: its end is missing. Download it again and compare its size with '
             'the source')
 
 
@@ -189,7 +189,7 @@ def _first_line(error: Exception) -> str:
 
 def _refusal(path: Path, what: str) -> str:
     """Says why a file was not loaded, and what to do."""
-    return (f'{path} was refused, and nothing in it was run: it holds more than tensors and plain '
-            f'values ({what}), and loading such a file may run code on this machine. Get a file '
-            'with the weights alone; or, if you trust its source as you would trust a program, '
-            'load it all the same with --trust-checkpoint (trust=True in code)')
+    return (f'{path} was rejected, and no code in it was run: it contains more than tensors and '
+            f'plain values ({what}), and loading such a file may run code on this machine. Get a '
+            'file with only the weights; or, if you trust its source as you would trust a program, '
+            'load it anyway with --trust-checkpoint (trust=True in code)')

@@ -1,10 +1,10 @@
-"""Which tensor of a released model is which tensor of ours: one table per family.
+"""Maps tensors of released models to ours: one table per family.
 
 A row is (released name, our name, shape). Names are templates: ``{num_layers}`` stands for the
-index of a layer. Shapes are words, separated by blanks: a number, a size such as ``embed_dims``, or
-a multiple or fraction of one, such as ``3*embed_dims`` or ``embed_dims/8``. The sizes, among them
-the numbers of layers, are read from the tensors at hand. A row without a name of ours is a tensor
-that the released model holds but does not use.
+index of a layer. Shapes are words separated by spaces: a number, a size such as ``embed_dims``, or
+a multiple or fraction of one, such as ``3*embed_dims`` or ``embed_dims/8``. The sizes, including
+the numbers of layers, are read from the tensors. A row without our name is a tensor
+that the released model contains but does not use.
 """
 import re
 from collections.abc import Callable, Mapping
@@ -25,17 +25,17 @@ class Row:
 
 
 class Table:
-    """A mapping between the released layout and ours, read in both directions.
+    """A mapping between the released layout and ours, for both directions.
 
     Args:
-        rows: (released name, our name, shape), as this module describes.
+        rows: (released name, our name, shape), as described in this module.
     """
 
     def __init__(self, rows: list[tuple[str, str | None, str]]) -> None:
         self.rows = [Row(*row) for row in rows]
 
     def within(self, released: str, ours: str) -> 'Table':
-        """The same table for a part of a larger model, whose names begin so."""
+        """The same table for a part of a larger model, with these prefixes."""
         return Table([(released + row.released, row.ours and ours + row.ours, row.shape)
                       for row in self.rows])
 
@@ -45,39 +45,38 @@ class Table:
         return table
 
     def knows(self, name: str, source: str) -> bool:
-        """Whether ``name`` is one of the layout ``source``, 'released' or 'ours'."""
+        """Whether ``name`` belongs to the layout ``source``, 'released' or 'ours'."""
         return any(pattern.fullmatch(name) for pattern, _ in self._patterns[source])
 
     def rename(self, name: str, source: str) -> str | None:
         """Translates one name.
 
         Args:
-            name: Name in the layout ``source``, 'released' or 'ours'.
-            source: The layout it is from; the result is in the other one.
+            name: Name in the layout ``source``.
+            source: 'released' or 'ours'; the result is in the other layout.
 
         Returns:
-            The other layout's name, or None where it has none.
+            The other layout's name, or None if it has none.
 
         Raises:
-            KeyError: If the table does not know the name.
+            KeyError: If the name is not in the table.
         """
         row, index = self._find(name, source)
         target = row.ours if source == 'released' else row.released
         return target and _fill(target, index)
 
     def measure(self, tensors: Mapping[str, Tensor], source: str) -> dict[str, int]:
-        """Reads the sizes from the tensors, and checks that these are all there and fit together.
+        """Reads the sizes from the tensors, and checks that these are complete and consistent.
 
         Args:
-            tensors: A state dict in the layout ``source``; rows without a name of ours may lack.
+            tensors: A state dict in the layout ``source``; rows without our name are optional.
             source: 'released' or 'ours'.
 
         Returns:
             The sizes by name, such as ``{'embed_dims': 192, 'num_layers': 12, ...}``.
 
         Raises:
-            UserError: If tensors are missing, unknown or of a wrong shape or type, or hold no
-                numbers (NaN) or infinite ones.
+            UserError: If tensors are missing, unknown, of a wrong shape or dtype, NaN or infinite.
         """
         found, unknown, depths = {}, [], {}
         for name in tensors:
@@ -99,7 +98,7 @@ class Table:
                    if row.shape and not tensors[name].is_floating_point()]
         broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
         problems = {'missing': missing, 'unknown': unknown, 'of a wrong shape': misshapen,
-                    'not of floating point': integer, 'not finite (NaN or infinite)': broken}
+                    'not floating-point': integer, 'not finite (NaN or infinite)': broken}
         if any(problems.values()):
             raise UserError('; '.join(
                 f'{len(names)} tensor{"s" * (len(names) > 1)} {what}: {", ".join(names[:3])}'
@@ -131,12 +130,12 @@ def _fill(template: str, index: int | None) -> str:
 
 
 def _expand(row: Row, depths: dict[str, int]) -> list[int | None]:
-    """The indices of a row's tensors; at least one, so that a model without layers lacks some."""
+    """The indices of a row's tensors; at least one, so a model without layers is incomplete."""
     return [i for size in _indices(row.released) for i in range(depths.get(size, 1))] or [None]
 
 
 def _match(name: str, tensor: Tensor, shape: str, sizes: dict[str, int]) -> str | None:
-    """Checks a shape, adds the sizes it tells for the first time, and describes a mismatch."""
+    """Checks a shape, adds sizes not yet known, and describes a mismatch."""
     words, expected = shape.split(), []
     for i, word in enumerate(words):
         factor, size, divisor = re.fullmatch(r'(?:(\d+)\*)?(\w+)(?:/(\d+))?', word).groups()
@@ -176,7 +175,7 @@ def _stem() -> list[tuple]:
 
 
 def _cbsa(released: str, ours: str, prefix: str = '') -> list[tuple]:
-    """CBSA; ``prefix`` goes before the names of its own sizes."""
+    """CBSA; ``prefix`` precedes the names of its own sizes."""
     heads, inner = f'{prefix}num_heads', f'{prefix}inner_dims'
     return [
         (f'{released}.step_rep', f'{ours}.step_rep', f'{heads} 1 1'),
@@ -187,7 +186,7 @@ def _cbsa(released: str, ours: str, prefix: str = '') -> list[tuple]:
 
 
 def _mssa(released: str, ours: str, out: str) -> list[tuple]:
-    """CRATE's attention; ``out`` is what the released map back to width d is called."""
+    """CRATE's attention; ``out`` is the released name of the map back to width d."""
     return [
         (f'{released}.qkv.weight', f'{ours}.in_proj.weight', 'inner_dims embed_dims'),
         *_linear(f'{released}.{out}', f'{ours}.out_proj', 'embed_dims inner_dims'),
@@ -200,7 +199,7 @@ def _tssa(released: str, ours: str) -> list[tuple]:
 
 
 def _classifier(stem: list[tuple], attention: list[tuple]) -> Table:
-    """A classifier of CRATE's make, by its stem and the attention of its layers."""
+    """A CRATE-like classifier with the given stem and attention."""
     released, ours = _LAYER
     return Table([
         ('cls_token', 'backbone.cls_token', '1 1 embed_dims'),
@@ -229,7 +228,7 @@ TOST_STYLE_CLASSIFIER = _classifier(_stem(), _tssa(*_ATTENTION))
 
 
 def _vit(ours: dict[str, str], distilled: bool = False) -> Table:
-    """A ViT by timm's names; ``ours`` are those of the library at hand for its parts."""
+    """A ViT with timm's names; ``ours`` are the library's names of its parts."""
     released, layer = 'blocks.{num_layers}', 'layers.{num_layers}'
     tokens = ['cls_token', 'dist_token'] if distilled else ['cls_token']
     heads = ['head', 'head_dist'] if distilled else ['head']
@@ -263,13 +262,13 @@ PLAIN_VIT = _vit(dict(stem='stem', norm1='norm1', qkv='in_proj.', proj='out_proj
                         fc1='mlp.0', fc2='mlp.2', norm='norm'))
 
 def _tied(released: str, ours: str, prefix: str) -> list[tuple]:
-    """MSSA whose map back to width d is the transposed projection."""
+    """MSSA that maps back to width d with the transposed projection."""
     return [(f'{released}.proj', f'{ours}.in_proj.weight', f'{prefix}inner_dims embed_dims'),
             (f'{released}.step_size', f'{ours}.step_x', '1')]
 
 
 def _decoder(layers: list[tuple], norm: str = 'decoder_norm') -> Table:
-    """A mask transformer by its layers, and the name of the LayerNorm after them."""
+    """A mask transformer with the given layers and name of the LayerNorm after them."""
     return Table([
         ('cls_emb', 'class_embed', '1 num_classes embed_dims'),
         *layers,
@@ -302,5 +301,5 @@ def _segmenter(decoder: Table, encoder: Table = PLAIN_VIT) -> Table:
 CBT_SEGMENTER = _segmenter(CBT_DECODER)
 DEPICT_SA_SEGMENTER = _segmenter(DEPICT_SA_DECODER)
 DEPICT_CA_SEGMENTER = _segmenter(DEPICT_CA_DECODER)
-# PlainViT has no distillation token, mmpretrain's has.
+# PlainViT has no distillation token, but mmpretrain's ViT does.
 DISTILLED_CBT_SEGMENTER = _segmenter(CBT_DECODER, MMPRETRAIN_DISTILLED_VIT)

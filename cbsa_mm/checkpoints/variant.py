@@ -1,4 +1,4 @@
-"""variant.yml, which the released code writes beside a segmenter's checkpoint."""
+"""variant.yml, which the released code writes next to a segmenter's checkpoint."""
 from pathlib import Path
 
 import yaml
@@ -7,7 +7,7 @@ from cbsa_mm.errors import UserError
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that knows tuples, as which the released code dumps image sizes."""
+    """A safe loader that also reads tuples, used by the released code for image sizes."""
 
 
 _Loader.add_constructor(
@@ -15,7 +15,7 @@ _Loader.add_constructor(
 
 
 def read_variant(text: str, path: Path) -> dict:
-    """Reads what a variant.yml tells of the network.
+    """Reads the network settings of a variant.yml.
 
     Args:
         text: The file's text.
@@ -25,17 +25,17 @@ def read_variant(text: str, path: Path) -> dict:
         Its ``net_kwargs``, such as ``{'image_size': (512, 512), 'n_heads': 3, ...}``.
 
     Raises:
-        UserError: If it is not YAML, holds more than plain data, or has no ``net_kwargs``.
+        UserError: If it is not YAML, contains more than plain data, or has no ``net_kwargs``.
     """
     try:
         variant = yaml.load(text, Loader=_Loader)  # the loader above is a safe one
     except yaml.YAMLError as error:
-        raise UserError(f'{path} was not read: {error}. It should be plain data, as the released '
-                        'code writes it; mend it, or move it away') from error
+        raise UserError(f'{path} cannot be read: {error}. It should be plain data, as written by '
+                        'the released code; fix or move it') from error
     net_kwargs = variant.get('net_kwargs') if isinstance(variant, dict) else None
     if not isinstance(net_kwargs, dict):
         raise UserError(f'{path} has no net_kwargs: it is not the variant.yml of a segmenter. '
-                        'Move it away')
+                        'Move it')
     image_size = net_kwargs.get('image_size', (1, 1))
     if not (isinstance(image_size, list | tuple) and len(image_size) == 2
             and all(isinstance(side, int) for side in image_size)):
@@ -44,18 +44,18 @@ def read_variant(text: str, path: Path) -> dict:
 
 
 def check_variant(net_kwargs: dict, sizes: dict[str, int], distilled: bool, path: Path) -> None:
-    """Compares a variant.yml with the tensors beside it.
+    """Compares a variant.yml with the checkpoint's tensors.
 
-    The decoder's ``n_heads`` is left out: the released decoder has 3 whatever it says.
+    The decoder's ``n_heads`` is ignored: the released decoder always has 3.
 
     Args:
-        net_kwargs: What :func:`read_variant` returned.
-        sizes: What the tensors tell.
+        net_kwargs: Result of :func:`read_variant`.
+        sizes: Sizes read from the tensors.
         distilled: Whether they have a distillation token.
         path: The file's name, for messages.
 
     Raises:
-        UserError: If they disagree, so that the file belongs to another checkpoint.
+        UserError: If they disagree, i.e. the file belongs to another checkpoint.
     """
     decoder = net_kwargs.get('decoder') or {}
     height, width = net_kwargs.get('image_size', (0, 0))
@@ -72,5 +72,5 @@ def check_variant(net_kwargs: dict, sizes: dict[str, int], distilled: bool, path
     wrong = [f'{name} is {said} there and {found} in the checkpoint'
              for name, (said, found) in told.items() if said is not None and said != found]
     if wrong:
-        raise UserError(f'{path} belongs to another checkpoint: {"; ".join(wrong)}. Put the right '
-                        'one there, or move it away')
+        raise UserError(f'{path} belongs to another checkpoint: {"; ".join(wrong)}. Replace it '
+                        'with the right one, or move it')

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Writes files atomically."""
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,18 +12,18 @@ from cbsa_mm.errors import UserError
 
 
 def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Writes a file under another name first, so that ``path`` is never half a file.
+    """Writes a file under another name first, so that ``path`` is never incomplete.
 
     Args:
         path: The file to write or replace.
-        write: Writes to the path that it is given.
+        write: Writes to the path it is given.
 
     Raises:
-        UserError: If it can't be written.
+        UserError: If it cannot be written.
     """
     path = Path(path)
-    # In the same folder, so that the renaming is atomic; with the same ending, by which some
-    # writers go; always the same, so that what a killed process left is overwritten next time.
+    # In the same folder, so that renaming is atomic; with the same suffix, which some writers
+    # depend on; with a fixed name, so that leftovers of a killed process are overwritten.
     half = path.parent / f'.{path.stem}.half{path.suffix}'
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,18 +39,18 @@ def write_whole(path: str | Path, write: Callable[[Path], object]) -> None:
 
 
 def write_checkpoint(path: str | Path, checkpoint: dict) -> None:
-    """Writes a checkpoint whole: safetensors or .npz by the name's ending, else PyTorch's format.
+    """Writes a checkpoint atomically: safetensors or .npz by suffix, otherwise PyTorch's format.
 
     Args:
         path: The file to write or replace.
-        checkpoint: A dict that holds a state dict; a flat state dict for safetensors and .npz.
+        checkpoint: A dict with a state dict; a flat state dict for safetensors and .npz.
 
     Raises:
-        UserError: If it can't be written.
+        UserError: If it cannot be written.
     """
     suffix = Path(path).suffix
     if suffix == '.safetensors':
-        # It refuses other layouts, such as the stem's channels last.
+        # It rejects other memory layouts, such as the stem's channels last.
         tensors = {name: tensor.contiguous() for name, tensor in checkpoint.items()}
         write_whole(path, lambda file: file.write_bytes(save(tensors)))
     elif suffix == '.npz':

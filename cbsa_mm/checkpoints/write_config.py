@@ -1,4 +1,4 @@
-"""The config for converted weights: a shipped one that fits, or one with their sizes."""
+"""Configs for converted weights: a shipped one that fits, or a new one with their sizes."""
 import os.path as osp
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from cbsa_mm.layers.archs import ARCHS
 
 from .write import write_whole
 
-# The shipped configs that a new one starts from, by a segmenter's head; of a classifier by None.
+# The shipped configs that a new one starts from, by a segmenter's head; None for classifiers.
 STARTS = {
     None: 'cbt/cbt-s_in1k.py',
     'CBTMaskTransformerHead': 'cbt/cbt-s_ade20k.py',
@@ -23,20 +23,20 @@ def find_config(library: str, facts: dict, configs: Path) -> tuple[Config, Path 
 
     Args:
         library: 'mmseg' or 'mmpretrain'.
-        facts: What :func:`cbsa_mm.checkpoints.describe` tells of the model.
+        facts: Result of :func:`cbsa_mm.checkpoints.describe`.
         configs: The folder of the shipped configs.
 
     Returns:
         The config, and its file if it is a shipped one.
 
     Raises:
-        UserError: If the facts lack one that the config needs.
+        UserError: If a property that the config needs is unknown.
     """
     for name in ('num_heads', 'img_size'):
         if not facts[name]:
-            raise UserError(f'the tensors do not tell the {name} that a config needs: '
+            raise UserError(f'a config needs {name}, which the tensors do not show: '
                             + ('give --num-heads, or ' if name == 'num_heads' else '')
-                            + "put the segmenter's variant.yml beside SRC")
+                            + "put the segmenter's variant.yml next to SRC")
     wanted = _segmenter(facts) if library == 'mmseg' else _classifier(facts)
     for path in sorted(configs.glob('[!_]*/*.py')):
         cfg = Config.fromfile(path)
@@ -45,7 +45,7 @@ def find_config(library: str, facts: dict, configs: Path) -> tuple[Config, Path 
     cfg = Config.fromfile(configs / STARTS[facts['head'] if library == 'mmseg' else None])
     cfg.model.backbone.pop('init_cfg', None)  # of other sizes
     side = 512 if library == 'mmseg' else 224
-    if library == 'mmpretrain' or 'test_cfg' in wanted['model']:  # not an encoder's alone
+    if library == 'mmpretrain' or 'test_cfg' in wanted['model']:  # not just an encoder
         cfg = Config(_resize(cfg.to_dict(), side, facts['img_size']))
     _merge(cfg, wanted)
     return cfg, None
@@ -53,14 +53,14 @@ def find_config(library: str, facts: dict, configs: Path) -> tuple[Config, Path 
 
 def write_config(path: Path, title: str, cfg: Config, shipped: Path | None,
                  init_cfg: dict | None = None) -> None:
-    """Writes a config to a file: complete, or inheriting a shipped one.
+    """Writes a config to a file: complete, or inheriting from a shipped one.
 
     Args:
         path: The file.
         title: Its first line.
         cfg: The config.
-        shipped: Its own file, if it is a shipped one.
-        init_cfg: The initialization of its backbone, if another than the config's.
+        shipped: Its file, if it is a shipped one.
+        init_cfg: The initialization of its backbone, if it differs from the config's.
     """
     text = f'# {title}\n'
     if shipped:
@@ -84,7 +84,7 @@ def _side(size: tuple[int, int]) -> int | tuple[int, int]:
 
 
 def _classifier(facts: dict) -> dict:
-    """What a config must say of a classifier; None for what it must not say."""
+    """The config values that a classifier requires; None for keys that must be absent."""
     preprocessor = dict(num_classes=facts.get('num_classes', 1000))
     if 'mlp_dims' in facts:
         preprocessor.update(mean=facts['mean'], std=facts['std'], to_rgb=True)
@@ -115,7 +115,7 @@ def _mmpretrain_vit(facts: dict) -> dict:
 
 
 def _segmenter(facts: dict) -> dict:
-    """The same of a segmenter; of an encoder alone, what it must say of the encoder."""
+    """The same for a segmenter, or just its encoder."""
     backbone = _mmpretrain_vit(facts)
     if facts['distilled']:  # PlainViT has no distillation token
         backbone.update(
@@ -145,7 +145,7 @@ def _segmenter(facts: dict) -> dict:
 
 
 def _fits(wanted: object, given: object) -> bool:
-    """Whether a config says what it must."""
+    """Whether a config has the required values."""
     if not isinstance(wanted, dict):
         return wanted == given
     return isinstance(given, dict) and all(
@@ -153,7 +153,7 @@ def _fits(wanted: object, given: object) -> bool:
 
 
 def _merge(cfg: dict, wanted: dict) -> None:
-    """Has a config say what it must."""
+    """Sets a config's required values."""
     for key, value in wanted.items():
         if value is None:
             cfg.pop(key, None)
@@ -167,7 +167,7 @@ def _merge(cfg: dict, wanted: dict) -> None:
 
 
 def _resize(value: object, old: int, new: tuple[int, int]) -> object:
-    """Brings what a config's pipelines say of sizes from one size of images to another."""
+    """Scales the sizes in a config's pipelines to another image size."""
     if isinstance(value, list):
         return [_resize(item, old, new) for item in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What runs a training: start-up, checks before it, hooks, schedules and processes."""
+"""Running experiments: start-up, checks, hooks, schedules and processes."""
 from cbsa_mm.require import require
 
 require('mmengine')

@@ -1,4 +1,4 @@
-"""Command-line arguments that several tools have."""
+"""Command-line arguments shared by several tools."""
 from argparse import SUPPRESS, Action, ArgumentParser
 from typing import Any
 
@@ -20,9 +20,9 @@ def add_options_argument(parser: ArgumentParser) -> None:
 
 
 def add_models_argument(parser: ArgumentParser) -> None:
-    """Adds models side by side, as a list of pairs (config, checkpoint)."""
+    """Adds models to compare, as a list of pairs (config, checkpoint)."""
     parser.add_argument('models', nargs='+', action=_Pairs, metavar='CONFIG CHECKPOINT',
-                        help='one pair or more')
+                        help='one or more pairs')
 
 
 class _Pairs(Action):
@@ -42,7 +42,7 @@ def add_runner_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
         help='how the processes of a distributed run were started')
-    # An older torch.distributed.launch passes it; the environment says the same.
+    # Older torch.distributed.launch passes it; the environment has the same value.
     parser.add_argument('--local_rank', '--local-rank', type=int, help=SUPPRESS)
 
 
@@ -50,5 +50,5 @@ def add_trust_argument(parser: ArgumentParser) -> None:
     """Adds the argument of all tools that load a checkpoint."""
     parser.add_argument(
         '--trust-checkpoint', action='store_true',
-        help='load checkpoints that hold more than tensors and plain values, too; this may run '
-        'code that is in them')
+        help='also load checkpoints that contain more than tensors and plain values; this may run '
+        'code in them')

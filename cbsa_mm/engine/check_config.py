@@ -1,4 +1,4 @@
-"""A check of a config before anything is built: its types, and the arguments that it gives them."""
+"""Checks the types in a config, and their arguments, before anything is built."""
 import re
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
@@ -11,9 +11,9 @@ from torch.utils.data import DataLoader
 
 from cbsa_mm.errors import UserError
 
-# What the Runner and OpenMMLab's models build: by patterns of paths, the registries of the types
-# there. Dicts elsewhere are not checked: they may be read in other ways, such as norm_cfg, of which
-# not all goes to the layer.
+# What the Runner and OpenMMLab's models build: path patterns, and the registries of the types
+# there. Other dicts are not checked, since they may be used differently, such as norm_cfg, which
+# is not passed to the layer as a whole.
 LOADER = r'(train|val|test)_dataloader'
 PLACES = {
     LOADER: (),
@@ -32,23 +32,23 @@ PLACES = {
     r'(visualizer\.)?vis_backends\.\d+': ('VISBACKENDS', ),
     r'log_processor': ('LOG_PROCESSORS', ),
 }
-# What is built where no type is given.
+# Default types.
 DEFAULTS = dict(optim_wrapper='OptimWrapper', log_processor='LogProcessor')
 DEFAULTS |= {f'{split}_dataloader': DataLoader for split in ('train', 'val', 'test')}
-# Keys that are not passed on to what is built.
+# Keys that are not passed as arguments.
 OWN_KEYS = {'type', '_scope_', 'num_batch_per_epoch', 'paramwise_cfg', 'convert_to_iter_based',
             'priority'}
 
 
 def check_config(cfg: Config) -> None:
-    """Checks that a config's types are known, and take the arguments that it gives them.
+    """Checks that a config's types exist and accept their arguments.
 
     Args:
         cfg: The config. The modules of its ``default_scope`` are imported.
 
     Raises:
-        UserError: If a type or an argument is unknown. The message names its key, and what it may
-            have been meant to be.
+        UserError: If a type or an argument is unknown. The message names its key and suggests a
+            correction.
     """
     for path, part, scope in _walk(cfg.to_dict(), cfg.get('default_scope', 'mmengine')):
         for pattern, registries in PLACES.items():
@@ -57,11 +57,11 @@ def check_config(cfg: Config) -> None:
 
 
 def _walk(value: Any, scope: str, path: str = '') -> Iterator[tuple[str, dict, str]]:
-    """All dicts within a config, with their paths and the scopes that they are built in."""
+    """All dicts in a config, with their paths and the scopes they are built in."""
     if isinstance(value, dict):
         scope = value.get('_scope_', scope)
         yield path, value, scope
-        if 'Albu' in str(value.get('type')):  # whose transforms are another library's
+        if 'Albu' in str(value.get('type')):  # its transforms are from another library
             return
         items = value.items()
     else:
@@ -71,7 +71,7 @@ def _walk(value: Any, scope: str, path: str = '') -> Iterator[tuple[str, dict, s
 
 
 def _check(path: str, part: dict, registries: tuple[str, ...], scope: str) -> None:
-    if 'constructor' in part:  # of an optimizer's wrapper: it takes all the rest
+    if 'constructor' in part:  # of an optimizer wrapper, which gets all other keys
         _find(f'{path}.constructor', part['constructor'], ('OPTIM_WRAPPER_CONSTRUCTORS', ), scope)
         return
     build = part.get('type', DEFAULTS.get(path))
@@ -89,28 +89,28 @@ def _check(path: str, part: dict, registries: tuple[str, ...], scope: str) -> No
 
 
 def _find(path: str, name: str, registries: tuple[str, ...], scope: str) -> Callable:
-    """What a type stands for."""
+    """The class or function of a type."""
     names = []
     for root in registries:
         with getattr(registry, root).switch_scope_and_registry(scope) as found:
             try:
                 build = found.get(name)
-            except RuntimeError:  # mmengine's, of a name with dots
+            except RuntimeError:  # from mmengine, for a name with dots
                 build = None
             if build is not None:
                 return build
             while found:
                 names += found.module_dict
                 found = found.parent
-    raise UserError(f'{path}: {scope} knows no {name}{suggest(name, names)}. A module of your own '
-                    'becomes known by custom_imports=dict(imports=[MODULE])')
+    raise UserError(f'{path}: {scope} has no {name}{suggest(name, names)}. Register your own '
+                    'modules with custom_imports=dict(imports=[MODULE])')
 
 
 def _arguments(build: Callable) -> tuple[set[str], bool]:
-    """The arguments of a class or function, and whether there are no others.
+    """The arguments of a class or function, and whether they are complete.
 
-    What is taken as ``**kwargs`` is followed to the base classes, or from a function to the class
-    that it returns, as far as it is passed on to them.
+    ``**kwargs`` are followed to the base classes, or from a function to the class
+    that it returns, as far as they are passed on.
     """
     functions, cls, names = [], build, set()
     if not isclass(build):
@@ -126,7 +126,7 @@ def _arguments(build: Callable) -> tuple[set[str], bool]:
             if not rest:
                 return names - {'self'}, True
             source = getsource(function)
-        except (OSError, TypeError, ValueError):  # nothing that Python can tell more of
+        except (OSError, TypeError, ValueError):  # Python cannot inspect it
             return names - {'self'}, False
         names |= set(re.findall(rf'''\b{rest[0]}(?:\.\w+\(|\[)\s*['"](\w+)''', source))
         if not re.search(rf'(\.__init__|return \w+)\(([^()]|\([^()]*\))*\*\*{rest[0]}', source):
@@ -135,6 +135,6 @@ def _arguments(build: Callable) -> tuple[set[str], bool]:
 
 
 def suggest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str:
-    """Says which of some names is close to a misspelt one; '' if none is."""
+    """Suggests a name close to a misspelt one; '' if there is none."""
     close = get_close_matches(name, names, 1, cutoff)
     return f' (did you mean {close[0]}?)' if close else ''

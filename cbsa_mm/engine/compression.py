@@ -1,4 +1,4 @@
-"""Watching tokens being compressed while a model learns to."""
+"""Logs the compression of tokens during training."""
 from contextlib import ExitStack
 
 import torch
@@ -18,11 +18,11 @@ class CompressionHook(Hook):
     The scalars are means over the images of a training batch: ``compression/<layer>/tokens``
     and ``.../tokens_after`` the attention, ``.../representatives`` and
     ``.../representatives_after`` their contraction (coding rates in nats, arXiv 2509.16875v3,
-    section 5), and ``.../sparsity``, the share of zeros in the output of ISTA.
+    section 5), and ``.../sparsity``, the fraction of zeros in the output of ISTA.
 
     Args:
-        interval: Iterations between two logs.
-        normalize: Whether tokens are brought to length one first.
+        interval: Logging interval in iterations.
+        normalize: Whether to scale tokens to unit length first.
     """
 
     def __init__(self, interval: int = 100, normalize: bool = False) -> None:
@@ -32,7 +32,7 @@ class CompressionHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int,
                           data_batch: DATA_BATCH = None) -> None:
-        """Starts to record, if this iteration is one to log."""
+        """Starts recording, if this iteration is to be logged."""
         if (runner.iter + 1) % self.interval == 0:
             model = runner.model.module if is_model_wrapper(runner.model) else runner.model
             self._recorder = self._recording.enter_context(Recorder(model))
@@ -40,7 +40,7 @@ class CompressionHook(Hook):
     @torch.no_grad()
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: DATA_BATCH = None,
                          outputs: dict | None = None) -> None:
-        """Measures and logs what was recorded."""
+        """Computes and logs the measures."""
         if self._recorder is None:
             return
         self._recording.close()

@@ -1,4 +1,4 @@
-"""Several processes on CPU, which mmengine's launchers do not start."""
+"""Distributed runs on CPU, which mmengine's launchers do not support."""
 import atexit
 import gc
 import os
@@ -11,10 +11,10 @@ from mmengine.logging import print_log
 
 
 def start_on_cpu(cfg: Config) -> None:
-    """Starts gloo before mmengine, whose launchers take CUDA for granted.
+    """Initializes gloo before mmengine, whose launchers assume CUDA.
 
     Args:
-        cfg: A config to change. Its launcher is 'pytorch' or 'slurm'.
+        cfg: The config to modify, with launcher 'pytorch' or 'slurm'.
     """
     if cfg.launcher == 'slurm':
         _use_slurm_environment()
@@ -26,7 +26,7 @@ def start_on_cpu(cfg: Config) -> None:
         find_unused_parameters=cfg.get('find_unused_parameters', False))
     cfg.sync_bn = None  # SyncBatchNorm has no CPU kernel
     print_log(f'No GPU is visible: {dist.get_world_size()} processes share the work on CPU. '
-              'BatchNorm in each of them sees its own samples alone', 'current')
+              'BatchNorm statistics are per process', 'current')
 
 
 def _use_slurm_environment() -> None:
@@ -41,6 +41,6 @@ def _use_slurm_environment() -> None:
 
 
 def _stop() -> None:
-    """Ends gloo's threads, which abort a process that exits around them."""
+    """Ends gloo's threads, which would abort the process on exit."""
     gc.collect()  # the Runner's cycles hold the group
     dist.destroy_process_group()

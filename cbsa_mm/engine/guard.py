@@ -1,4 +1,4 @@
-"""What happens when losses or gradients stop being finite."""
+"""Handles non-finite losses and gradients."""
 import math
 from typing import Any
 
@@ -13,49 +13,48 @@ from cbsa_mm.errors import UserError
 
 @HOOKS.register_module()
 class NonFiniteGuardHook(Hook):
-    """Leaves out updates by non-finite gradients, and stops the run if they go on.
+    """Skips updates with non-finite gradients, and stops the run if they continue.
 
-    An iteration that is left out changes neither weights nor buffers, such as BatchNorm's running
+    A skipped iteration changes neither weights nor buffers, such as BatchNorm's running
     statistics; a model with NaN or infinite values is never saved. In float16 the loss scaler
-    leaves such updates out itself, as part of finding its scale, so only the losses count. On
-    PyTorch 2.1, optimizers ignore hooks once torch.compile was used; there, too, only the losses
-    count.
+    skips such updates itself while adjusting its scale, so only losses are checked. The same holds
+    on PyTorch 2.1 once torch.compile was used, since optimizers then ignore hooks.
 
     Args:
-        max_bad_steps: How many bad iterations in a row stop the run.
+        max_bad_steps: Number of consecutive bad iterations that stop the run.
     """
-    priority = 'ABOVE_NORMAL'  # a moving average sees what this leaves
+    priority = 'ABOVE_NORMAL'  # before a moving average is updated
 
     def __init__(self, max_bad_steps: int = 3) -> None:
         if max_bad_steps < 1:
             raise ValueError(f'max_bad_steps must be 1 or more, got {max_bad_steps}')
         self.max_bad_steps = max_bad_steps
         self.left_out = False
-        self.row = []  # of the last bad iterations, what is said of each
+        self.row = []  # messages of the last consecutive bad iterations
 
     def before_train(self, runner: Runner) -> None:
-        """Watches the optimizer's steps, unless a loss scaler does."""
+        """Checks the optimizer's steps, unless a loss scaler does."""
         scaler = getattr(runner.optim_wrapper, 'loss_scaler', None)
         if scaler is None or not scaler.is_enabled():
             runner.optim_wrapper.optimizer.register_step_pre_hook(self._check_gradients)
 
     def _check_gradients(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
         parameters = [p for group in optimizer.param_groups for p in group['params']]
-        # The limit is infinite: nothing is clipped, the norm is what counts.
+        # With an infinite limit nothing is clipped; only the norm is needed.
         self.left_out = not math.isfinite(clip_grad_norm_(parameters, math.inf))
         if self.left_out:
             optimizer.zero_grad(set_to_none=True)  # without gradients, a step changes nothing
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
-        """Keeps the buffers, to which the forward pass may add what is not finite."""
+        """Stores the buffers, which the forward pass may make non-finite."""
         self.buffers = [buffer.clone() for buffer in runner.model.buffers()]
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
                          outputs: dict | None = None) -> None:
-        """Restores the buffers after a bad iteration, and counts.
+        """Restores the buffers after a bad iteration, and counts it.
 
         Raises:
-            UserError: If too many iterations in a row were bad.
+            UserError: If there were too many consecutive bad iterations.
         """
         loss, left_out, self.left_out = outputs['loss'].item(), self.left_out, False
         if math.isfinite(loss) and not left_out:
@@ -75,25 +74,25 @@ class NonFiniteGuardHook(Hook):
                 f'losses or gradients were not finite {self.max_bad_steps} times in a row: '
                 f'{"; ".join(self.row)}. '
                 + (f'The last checkpoint, {last}, is from before. ' if last else '')
-                + 'Look at these files; or lower the learning rate, or clip gradients: '
+                + 'Check these files, lower the learning rate, or clip gradients: '
                 '--cfg-options optim_wrapper.clip_grad.max_norm=1')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Checks what is going to be saved.
+        """Checks the weights before saving.
 
         Raises:
-            UserError: If it is not finite.
+            UserError: If they are not finite.
         """
         wrong = [name for name, tensor in checkpoint['state_dict'].items()
                  if not tensor.isfinite().all()]
         if wrong:
             raise UserError(
                 f'{len(wrong)} tensors of the model, such as {wrong[0]}, have NaN or infinite '
-                'values, so it is not saved. Lower the learning rate, and go on from the last '
+                'values, so it is not saved. Lower the learning rate, and continue from the last '
                 'checkpoint with --resume')
 
 
 def _files(data_batch: Any) -> list[str]:
-    """The image files of a batch, as far as its samples tell them."""
+    """The image files of a batch, as far as known from its samples."""
     samples = data_batch.get('data_samples') or [] if isinstance(data_batch, dict) else []
     return [str(getattr(sample, 'img_path', 'a sample without file name')) for sample in samples]

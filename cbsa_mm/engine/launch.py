@@ -1,4 +1,4 @@
-"""From a config file to a Runner."""
+"""Builds a Runner from a config file."""
 import os.path as osp
 import sys
 import time
@@ -30,16 +30,16 @@ def load_config(path: str,
 
     Args:
         path: The config file.
-        options: Values that override the config's, by their keys' paths.
-        work_dir: Folder for logs and checkpoints; the config's, or else work_dirs/<config>, by
-            default.
+        options: Values that override the config's, by key path.
+        work_dir: Folder for logs and checkpoints; by default the config's, or
+            work_dirs/<config>.
         launcher: How the processes of a distributed run were started.
-        detection: Whether detectors are welcome.
+        detection: Whether detectors are supported.
 
     Raises:
-        UserError: If there is no such file, it or an option can't be read, a type or an argument
-            in it is unknown, or it is a detector's and these are not welcome.
-        MissingLibraryError: If the library that the config is for can't be imported.
+        UserError: If the file does not exist, it or an option cannot be read, a type or an
+            argument in it is unknown, or it is for an unsupported detector.
+        MissingLibraryError: If the library that the config needs cannot be imported.
     """
     options = options or {}
     if not osp.isfile(path):
@@ -51,10 +51,10 @@ def load_config(path: str,
         cfg.merge_from_dict(options)
     scope = cfg.get('default_scope', 'mmengine')
     if scope == 'mmdet' and not detection:
-        raise UserError(f'{osp.basename(sys.argv[0])} takes classifiers and segmenters, but '
-                        f"{path} is a detector's config (default_scope = 'mmdet'). For these there "
-                        'are train.py, test.py and check_data.py')
-    require('mmdet.models' if scope == 'mmdet' else scope)  # mmdet alone imports without ops
+        raise UserError(f'{osp.basename(sys.argv[0])} supports classifiers and segmenters, but '
+                        f"{path} is a detector's config (default_scope = 'mmdet'). Detectors work "
+                        'with train.py, test.py and check_data.py')
+    require('mmdet.models' if scope == 'mmdet' else scope)  # mmdet itself imports without ops
     check_config(cfg)
     name = osp.splitext(osp.basename(path))[0]
     cfg.work_dir = work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
@@ -64,10 +64,10 @@ def load_config(path: str,
 
 @contextmanager
 def _reading(what: str) -> Iterator[None]:
-    """Has mmengine's errors name what was read."""
+    """Adds what was read to mmengine's errors."""
     try:
         yield
-    except ImportError:  # in a module that custom_imports names; the traceback tells where
+    except ImportError:  # in a module of custom_imports; the traceback shows where
         raise
     except Exception as error:
         reason = error.args[0] if isinstance(error, KeyError) else error
@@ -75,7 +75,7 @@ def _reading(what: str) -> Iterator[None]:
 
 
 def _check_options(options: dict, cfg: Config) -> None:
-    """Refuses top-level keys that look misspelt, which mmengine would take and not use."""
+    """Rejects top-level keys that look misspelt, which mmengine would silently ignore."""
     known = {*cfg, *signature(Runner.__init__).parameters}
     for key in options:
         top = key.partition('.')[0]
@@ -84,33 +84,33 @@ def _check_options(options: dict, cfg: Config) -> None:
 
 
 def use_amp(cfg: Config, dtype: str) -> None:
-    """Switches mixed precision on.
+    """Enables mixed precision.
 
     Args:
-        cfg: A config to change; its ``loss_scale`` may tell how float16's loss scaler starts.
+        cfg: The config to modify; its ``loss_scale`` may set float16's initial loss scale.
         dtype: 'float16' or 'bfloat16'.
 
     Raises:
         UserError: If this machine has no accelerator.
     """
     if get_device() == 'cpu':
-        raise UserError('--amp needs a GPU or another accelerator, and none is visible here; '
-                        'leave --amp out to train in float32')
+        raise UserError('--amp needs a GPU or another accelerator, and none is visible; '
+                        'omit --amp to train in float32')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.dtype = dtype
-    # bfloat16 has float32's range, and needs no scale.
+    # bfloat16 has float32's range and needs no scaling.
     loss_scale = cfg.get('loss_scale', 'dynamic') if dtype == 'float16' else dict(enabled=False)
     cfg.optim_wrapper.setdefault('loss_scale', loss_scale)
 
 
 def use_tta(cfg: Config) -> None:
-    """Switches test-time augmentation on.
+    """Enables test-time augmentation.
 
     Args:
-        cfg: A config to change.
+        cfg: The config to modify.
 
     Raises:
-        UserError: If the config does not say how to augment.
+        UserError: If the config does not define it.
     """
     for key in ('tta_pipeline', 'tta_model'):
         if key not in cfg:
@@ -120,13 +120,13 @@ def use_tta(cfg: Config) -> None:
 
 
 def use_auto_scale_lr(cfg: Config) -> None:
-    """Has the Runner scale the learning rate with the total batch size.
+    """Enables scaling of the learning rate with the total batch size.
 
     Args:
-        cfg: A config to change.
+        cfg: The config to modify.
 
     Raises:
-        UserError: If the config does not tell its recipe's total batch size.
+        UserError: If the config does not set its recipe's total batch size.
     """
     if 'auto_scale_lr' not in cfg:
         raise UserError('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size')
@@ -134,13 +134,13 @@ def use_auto_scale_lr(cfg: Config) -> None:
 
 
 class CheckedRunner(Runner):
-    """mmengine's Runner, on data sets whose errors name the file at fault."""
+    """mmengine's Runner with data sets whose errors name the bad file."""
 
     @staticmethod
     def build_dataloader(dataloader: DataLoader | dict,
                          seed: int | None = None,
                          diff_rank_seed: bool = False) -> DataLoader:
-        """Builds a data loader, as the base class does."""
+        """Builds a data loader as in the base class."""
         if isinstance(dataloader, dict) and isinstance(dataloader.get('collate_fn'), dict):
             # Inheriting by package name adds it to every type; here it would be an argument.
             dataloader['collate_fn'].pop('_scope_', None)
@@ -150,10 +150,10 @@ class CheckedRunner(Runner):
 
 
 def import_yapf() -> None:
-    """Imports yapf, which mmengine formats configs with, also beside other processes.
+    """Imports yapf, which mmengine formats configs with, safely with several processes.
 
-    When it is imported for the first time, yapf writes a file under ~/.cache and gives it its name
-    before it is whole, so that another process that starts meanwhile fails to read it.
+    On its first import, yapf writes a cache file non-atomically under ~/.cache, which another
+    process may fail to read.
     """
     for _ in range(100):
         try:
@@ -164,11 +164,11 @@ def import_yapf() -> None:
 
 
 def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
-    """Builds a Runner with its model and data, after checks of what would fail late.
+    """Builds a Runner with its model and data, after checking what would fail late.
 
     Args:
-        cfg: A config.
-        loaders: The data loaders that are going to be used, such as ('test_dataloader', ).
+        cfg: The config.
+        loaders: The data loaders to be used, such as ('test_dataloader', ).
 
     Raises:
         UserError: If data, checkpoint or a config value is wrong.
@@ -178,11 +178,11 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
         check_schedules(cfg)
     for loader in loaders:
         if cfg.get(loader) and cfg[loader].get('num_workers') == 0:
-            cfg[loader].persistent_workers = False  # PyTorch refuses them without workers
+            cfg[loader].persistent_workers = False  # PyTorch rejects it without workers
     if cfg.launcher in ('pytorch', 'slurm') and get_device() == 'cpu':
         start_on_cpu(cfg)
     arguments = {key: cfg[key] for key in signature(Runner).parameters if key in cfg}
-    if 'train_dataloader' not in loaders:  # else mmseg 1.2 loads the training data to draw a test
+    if 'train_dataloader' not in loaders:  # otherwise mmseg 1.2 loads training data to visualize
         for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
             arguments.pop(key, None)
     import_yapf()

@@ -1,4 +1,4 @@
-"""Training checkpoints that hold data only."""
+"""Training checkpoints that contain only data."""
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,14 +12,14 @@ from mmengine.runner import Runner
 
 @HOOKS.register_module()
 class PlainCheckpointHook(Hook):
-    """Keeps training checkpoints free of all but tensors and plain values.
+    """Restricts training checkpoints to tensors and plain values.
 
-    mmengine puts its log history into them as objects, which ``weights_only`` loading refuses.
+    mmengine stores its log history as objects, which ``weights_only`` loading rejects.
     They are saved as tensors instead, and restored on resuming.
     """
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Replaces objects by plain values."""
+        """Replaces objects with plain values."""
         for key in ('meta', 'message_hub', 'param_schedulers'):
             if key in checkpoint:
                 checkpoint[key] = _plain(checkpoint[key])
@@ -34,7 +34,7 @@ class PlainCheckpointHook(Hook):
 
 
 def _plain(value: Any) -> Any:
-    """The same with log histories and NumPy arrays as tensors, and NumPy numbers as numbers."""
+    """Converts log histories and NumPy arrays to tensors, and NumPy scalars to numbers."""
     if isinstance(value, HistoryBuffer):
         log_history, count_history = value.data
         return dict(log_history=_plain(log_history), count_history=_plain(count_history))

@@ -1,6 +1,6 @@
-"""Random numbers that follow from the seed and from where they are drawn, not from a state.
+"""Random numbers that depend on the seed and where they are drawn, not on a generator state.
 
-So a resumed training sees and drops what it would have, whatever its workers had prefetched.
+A resumed run is therefore exact, regardless of what its workers had prefetched.
 """
 import random
 from collections.abc import Iterator
@@ -20,15 +20,15 @@ from torch.utils.data import BatchSampler, Sampler
 from cbsa_mm.compat import SkippedBatches
 from cbsa_mm.errors import UserError
 
-SAMPLES, ITERATIONS = 0, 1  # what a key is for
+SAMPLES, ITERATIONS = 0, 1  # kinds of keys
 
 
 def seed_generators(*key: int, devices: bool = False) -> None:
     """Seeds Python's, NumPy's and PyTorch's generators.
 
     Args:
-        key: Integers from 0; different keys give unrelated numbers.
-        devices: Whether to seed those of GPUs too, which takes longer than all others.
+        key: Non-negative integers; different keys give independent numbers.
+        devices: Whether to seed those of GPUs too, which is the slowest part.
     """
     seed = int(np.random.SeedSequence(key).generate_state(1)[0])
     random.seed(seed)
@@ -38,9 +38,9 @@ def seed_generators(*key: int, devices: bool = False) -> None:
 
 @dataclass
 class SeededBatch:
-    """A batch of indices that seeds the generators before each of them is used.
+    """A batch of indices that seeds the generators before each sample.
 
-    PyTorch's loader iterates over it where it loads the samples, in a worker or not.
+    PyTorch's loader iterates over it where it loads the samples, in a worker or the main process.
     """
     indices: list[int]
     keys: list[tuple[int, ...]]
@@ -56,15 +56,15 @@ class SeededBatch:
 
 @DATA_SAMPLERS.register_module()
 class SeededBatchSampler(BatchSampler):
-    """A batch sampler whose samples have random numbers by seed, epoch and place in the epoch.
+    """A batch sampler that seeds each sample by seed, epoch and position in the epoch.
 
-    The place counts over all processes, so an epoch's samples do not depend on their number. In a
+    Positions count over all processes, so an epoch's samples do not depend on their number. In a
     config: ``train_dataloader = dict(batch_sampler=dict(type='SeededBatchSampler'), ...)``.
 
     Args:
         sampler: One of mmengine's, or any with a ``seed`` that is equal in all processes.
-        batch_size: Samples in a batch.
-        drop_last: Whether to leave out the last batch of an epoch if it is not full.
+        batch_size: Batch size.
+        drop_last: Whether to drop the last batch of an epoch if it is not full.
     """
 
     def __init__(self, sampler: Sampler, batch_size: int, drop_last: bool = False) -> None:
@@ -72,16 +72,16 @@ class SeededBatchSampler(BatchSampler):
         self.start = None
 
     def start_at(self, seed: int, start: int | None = None) -> None:
-        """Has the next iteration over it begin anew.
+        """Sets where the next iteration over the sampler starts.
 
         Args:
-            seed: The order of the samples and their random numbers follow from it.
-            start: None for one epoch per iteration over it, as epoch-based loops want. Else it
-                goes from epoch to epoch without end, and starts at this batch.
+            seed: Determines the order of the samples and their random numbers.
+            start: None for one epoch per iteration over it, as in epoch-based loops. Otherwise it
+                continues through all epochs without end, starting at this batch.
         """
         self.start = start
         self.sampler.seed = seed
-        if isinstance(self.sampler, InfiniteSampler):  # which goes on where it was left
+        if isinstance(self.sampler, InfiniteSampler):  # would continue where it stopped
             self.sampler = type(self.sampler)(self.sampler.dataset, self.sampler.shuffle, seed)
 
     def __iter__(self) -> Iterator[SeededBatch]:
@@ -103,34 +103,34 @@ class SeededBatchSampler(BatchSampler):
 
 @HOOKS.register_module()
 class ExactResumeHook(Hook):
-    """Makes a resumed training go on as if it had never been interrupted.
+    """Makes a resumed run continue as if it had not been interrupted.
 
-    mmengine restores weights, optimizer, loss scaler, schedules, log history and, where hooks keep
-    one, the moving average. This adds the rest: the order of the data, from where it was, without
-    loading what was seen, and the random numbers of every sample, both by
-    :class:`SeededBatchSampler`; the random numbers of every iteration; and the validation that a
-    run ended in, as its checkpoint was written before.
+    mmengine restores weights, optimizer, loss scaler, schedules, log history and, if used,
+    the moving average. This hook adds the rest: the data order from the current position, without
+    loading seen samples, and the random numbers of every sample, both with
+    :class:`SeededBatchSampler`; the random numbers of every iteration; and a validation that
+    was interrupted, since its checkpoint was written before it.
     """
-    priority = 'LOWEST'  # its validation wants all other hooks ready
+    priority = 'LOWEST'  # its validation needs all other hooks ready
 
     def before_train(self, runner: Runner) -> None:
-        """Brings the data to where the training is, and validates if that is due.
+        """Advances the data to the current iteration, and validates if due.
 
         Raises:
             UserError: If processes are at different iterations.
         """
         first = torch.tensor([runner.seed, runner.iter])
         broadcast(first)
-        self.seed, iteration = first.tolist()  # of process 0, where each has a seed of its own
+        self.seed, iteration = first.tolist()  # of process 0, as seeds may differ
         if iteration != runner.iter:
             raise UserError(
                 f'process {get_rank()} is at iteration {runner.iter}, process 0 at {iteration}: '
-                'all of them must see the same work dir, to go on from the same checkpoint')
+                'they must share the work dir, to continue from the same checkpoint')
         loop = runner.train_loop
         batches, by_epoch = loop.dataloader.batch_sampler, not hasattr(loop, 'dataloader_iterator')
         if not isinstance(batches, SeededBatchSampler):
             runner.logger.warning(
-                'A resumed run will not see the data as one that was not interrupted: for that, '
+                'A resumed run will not see the same data as an uninterrupted one: for that, '
                 "set train_dataloader.batch_sampler=dict(type='SeededBatchSampler')")
         elif by_epoch:
             batches.start_at(self.seed)

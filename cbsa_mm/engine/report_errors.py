@@ -1,4 +1,4 @@
-"""One message, instead of a traceback, for errors that a user can mend."""
+"""One message, instead of a traceback, for errors that a user can fix."""
 import errno
 import os.path as osp
 import sys
@@ -9,12 +9,12 @@ from cbsa_mm.errors import DataError, UserError
 from cbsa_mm.require import MissingLibraryError
 
 FULL_DISK = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
-# What PyTorch says, in part, and what it means to a user.
+# Parts of PyTorch's messages, and what they mean to a user.
 PROCESS_ERRORS = {
-    'by peer': 'another process of this run has ended; its own message tells why. Training goes on '
-               'with --resume',
-    'ddress already in use': 'the port at which the processes meet is taken, maybe by another run: '
-                             'choose another, such as PORT=29501, for all of them',
+    'by peer': 'another process of this run has ended; see its message for the reason. Continue '
+               'training with --resume',
+    'ddress already in use': 'the port for connecting the processes is in use, perhaps by another '
+                             'run: set another, such as PORT=29501, for all of them',
 }
 
 
@@ -31,19 +31,19 @@ def report_user_errors() -> Iterator[None]:
 
 
 def _describe(error: Exception) -> str | None:
-    """What to say of an error; None if its traceback tells more."""
+    """The message for an error; None if its traceback is more useful."""
     message = str(error).strip()
     if isinstance(error, RuntimeError | UserError):
         for words, meaning in PROCESS_ERRORS.items():
             if words in message:
                 return meaning
     if isinstance(error, UserError | MissingLibraryError):
-        if 'Original Traceback' in message:  # of a data loader's worker, where the cause is last
+        if 'Original Traceback' in message:  # from a data loader's worker, with the cause last
             message = message.splitlines()[-1].partition(': ')[2]
         if isinstance(error, DataError):
             message += '. All such files: python -m cbsa_mm check_data CONFIG'
         return message
     if isinstance(error, OSError) and error.errno in FULL_DISK:
-        return (f"can't write {error.filename or 'the logs'}: {error.strerror}. Make room; "
-                'training goes on with --resume')
+        return (f"can't write {error.filename or 'the logs'}: {error.strerror}. Free disk space, "
+                'and continue training with --resume')
     return None

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole whenever a run ends, and how it goes on from the last whole one."""
+"""Atomic checkpoints, and resuming from the last complete one."""
 import logging
 import re
 import zipfile
@@ -14,68 +14,68 @@ from cbsa_mm.errors import UserError
 
 @register_backend('whole')
 class WholeFileBackend(LocalBackend):
-    """Local files that appear whole or not at all, and stay until a successor is there.
+    """Writes local files atomically, and keeps old ones until a successor exists.
 
     For mmengine's ``CheckpointHook``, which removes an outdated checkpoint, or the best one so far,
     before it writes the next: ``checkpoint=dict(backend_args=dict(backend='whole'), ...)``.
     """
-    outdated = set()  # of all instances, as mmengine makes a new one for each file
+    outdated = set()  # shared, since mmengine makes a new instance for each file
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Writes a checkpoint, then removes those in its folder that were to be removed.
+        """Writes a checkpoint, then removes the outdated ones in its folder.
 
         Raises:
-            UserError: If it can't be written, as on a full disk.
+            UserError: If it cannot be written, as on a full disk.
         """
         try:
             write_whole(filepath, lambda file: file.write_bytes(obj))
         except UserError as error:
-            raise UserError(f'{error}. The checkpoints before it are whole: make room, and go on '
-                            'with --resume') from error
+            raise UserError(f'{error}. Earlier checkpoints are intact: free disk space, and '
+                            'continue with --resume') from error
         path = Path(filepath).resolve()
         for other in self.outdated - {path}:
-            if other.parent == path.parent:  # not those of a run that this one was resumed from
+            if other.parent == path.parent:  # not in the folder of the run it was resumed from
                 other.unlink(missing_ok=True)
         self.outdated.clear()
 
     def remove(self, filepath: str | Path) -> None:
-        """Notes that a file is to be removed."""
+        """Marks a file for removal."""
         self.outdated.add(Path(filepath).resolve())
 
 
 def use_resume(cfg: Config, checkpoint: str, trust: bool = False) -> None:
-    """Has the Runner go on from a checkpoint.
+    """Makes the Runner resume from a checkpoint.
 
     Args:
-        cfg: A config to change.
-        checkpoint: A file; or 'auto', for the last one in the work dir. If there is none yet, the
-            training starts anew.
-        trust: Whether checkpoints may hold any object; loading such a file may run code.
+        cfg: The config to modify.
+        checkpoint: A file, or 'auto' for the last one in the work dir. If there is none yet,
+            training starts from scratch.
+        trust: Whether checkpoints may contain arbitrary objects; loading them may run code.
 
     Raises:
-        UserError: If the work dir has checkpoints, but none is whole.
+        UserError: If the work dir has checkpoints, but all are damaged.
     """
     if checkpoint == 'auto':
         checkpoint = find_checkpoint(cfg.work_dir, trust)
     if checkpoint:
         cfg.resume, cfg.load_from = True, checkpoint
     else:
-        print_log(f'--resume: {cfg.work_dir} has no checkpoint yet, so the training starts anew',
+        print_log(f'--resume: {cfg.work_dir} has no checkpoint yet, training starts from scratch',
                   'current')
 
 
 def find_checkpoint(work_dir: str | Path, trust: bool = False) -> str | None:
-    """Finds the checkpoint to go on from: the last or, if that is damaged, the one before.
+    """Finds the checkpoint to resume: the last or, if that is damaged, the one before.
 
     Args:
         work_dir: Folder with ``last_checkpoint``, which names the last one.
-        trust: Whether checkpoints may hold any object; loading such a file may run code.
+        trust: Whether checkpoints may contain arbitrary objects; loading them may run code.
 
     Returns:
         The checkpoint; None if no run has saved one.
 
     Raises:
-        UserError: If none of them is whole.
+        UserError: If all of them are damaged.
     """
     work_dir = Path(work_dir).absolute()
     folders, names, files = [work_dir], [r'(iter|epoch)_\d+\.pth'], []
@@ -97,18 +97,18 @@ def find_checkpoint(work_dir: str | Path, trust: bool = False) -> str | None:
         faults.append(f"{file} can't be resumed: {fault}")
         print_log(faults[-1], 'current', logging.WARNING)
     if faults:
-        raise UserError(f'{faults[0]}. {work_dir} has no other. Give one, --resume CHECKPOINT, or '
-                        'another --work-dir to start anew')
+        raise UserError(f'{faults[0]}. {work_dir} has no other. Use --resume CHECKPOINT, or '
+                        'another --work-dir to start from scratch')
     return None
 
 
 def _find_fault(path: Path, trust: bool) -> str | None:
-    """Says what is wrong with a checkpoint, which its checksums or loading it may tell."""
-    from cbsa_mm.inference import load_checkpoint  # which imports what imports this
+    """Finds what is wrong with a checkpoint, by loading it and its checksums."""
+    from cbsa_mm.inference import load_checkpoint  # here, to avoid a circular import
     try:
         load_checkpoint(path, trust=trust)
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
         return damaged and f'{damaged} in it is damaged'
-    except Exception as error:  # of many kinds, depending on which byte is wrong
+    except Exception as error:  # any kind, depending on which byte is wrong
         return str(error) or type(error).__name__

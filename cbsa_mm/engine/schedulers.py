@@ -8,16 +8,16 @@ from mmengine.registry import PARAM_SCHEDULERS
 
 @PARAM_SCHEDULERS.register_module()
 class MinWarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
-    """The smaller of a linear warm-up and a cosine, both from step 0.
+    """Minimum of a linear warm-up and a cosine, both from step 0.
 
     At step t the rate is the base rate times min((t + 1) / warmup, (1 + cos(pi t / total)) / 2).
 
     Args:
         optimizer: Optimizer or its wrapper.
-        warmup: Steps after which the warm-up alone would have reached the base rate; 0 for none.
+        warmup: Steps after which the warm-up alone reaches the base rate; 0 for none.
         total: Steps after which the cosine reaches zero.
-        lag: Steps by which the cosine is late.
-        kwargs: mmengine's arguments of every schedule: ``begin``, ``end``, ``last_step``,
+        lag: Steps by which the cosine is delayed.
+        kwargs: mmengine's common scheduler arguments: ``begin``, ``end``, ``last_step``,
             ``by_epoch`` (steps are epochs by default), ``verbose``.
 
     Raises:

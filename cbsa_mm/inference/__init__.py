@@ -1,4 +1,4 @@
-"""A model on data: loading it, predictions, deploy form, export, and images with masks."""
+"""Inference: loading models, predictions, deploy form, export, and images with masks."""
 from cbsa_mm.require import require
 
 require('mmengine')

@@ -1,4 +1,4 @@
-"""Trained models in their form for inference."""
+"""Converts trained models to their deploy form for inference."""
 from pathlib import Path
 
 import torch
@@ -12,30 +12,30 @@ from cbsa_mm.errors import UserError
 from .loading import load_checkpoint
 from .model import build_model
 
-# Relative difference of the outputs in float32 up to which two forms are the same function.
+# Maximum relative difference of the float32 outputs of two equivalent forms.
 TOLERANCE = 1e-4
 
 
 def reparameterize_file(cfg: Config, src: Path, dst: Path, config: Path | None = None,
                         trust: bool = False) -> tuple[list[str], float]:
-    """Brings a trained checkpoint into deploy form.
+    """Converts a trained checkpoint to deploy form.
 
     Every part of the model that has a ``switch_to_deploy`` method is switched, and the model's
-    outputs on a random image are compared. The result holds ``state_dict``, and ``meta`` with
-    class names and the config in which it loads.
+    outputs on a random image are compared. The result has ``state_dict``, and ``meta`` with
+    class names and the matching config.
 
     Args:
         cfg: The config that the checkpoint was trained with; ``deploy=True`` is set in it.
         src: The checkpoint.
         dst: The file to write.
-        config: A file for the config, complete and without inheritance.
-        trust: Whether the checkpoint may hold any object; loading such a file may run code.
+        config: Output file for the complete config, without inheritance.
+        trust: Whether the checkpoint may contain arbitrary objects; loading it may run code.
 
     Returns:
         Names of the switched parts, and the relative difference of the outputs.
 
     Raises:
-        UserError: If a file can't be read or written, the checkpoint does not fit, nothing can be
+        UserError: If a file cannot be read or written, the checkpoint does not fit, nothing can be
             switched, or the outputs differ.
     """
     if src.exists() and dst.exists() and src.samefile(dst):
@@ -55,7 +55,7 @@ def reparameterize_file(cfg: Config, src: Path, dst: Path, config: Path | None =
                         f'nothing was written. Does {src} hold finite, trained weights?')
     for part in parts:
         _find(cfg.model, part).deploy = True
-    for key in ('work_dir', 'launcher'):  # of this call, not of the config
+    for key in ('work_dir', 'launcher'):  # settings of this call, not of the config
         cfg.pop(key, None)
     meta = dict(dataset_meta=meta, cfg=cfg.pretty_text)
     write_checkpoint(dst, dict(meta=meta, state_dict=model.state_dict()))
@@ -65,7 +65,7 @@ def reparameterize_file(cfg: Config, src: Path, dst: Path, config: Path | None =
 
 
 def switch_to_deploy(model: nn.Module, name: str = '') -> list[str]:
-    """Brings the outermost parts of a model that have a deploy form into it.
+    """Switches the outermost parts of a model that have a deploy form.
 
     Args:
         model: The model, or a part of it.
@@ -82,7 +82,7 @@ def switch_to_deploy(model: nn.Module, name: str = '') -> list[str]:
 
 
 def _find(cfg: dict, name: str) -> dict:
-    """The part of a model's config with the name that the part has in the model."""
+    """The config of the model's part with the given name."""
     for key in name.split('.'):
         cfg = cfg[int(key) if key.isdigit() else key]
     return cfg

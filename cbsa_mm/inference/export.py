@@ -1,4 +1,5 @@
-"""Trained models as files that run without this package: ONNX, TorchScript, torch.export."""
+"""Exports trained models to files that run without this package: ONNX, TorchScript, torch.export.
+"""
 import json
 import logging
 import math
@@ -23,7 +24,7 @@ from .deploy import TOLERANCE, switch_to_deploy
 from .model import load_model, native_size
 
 SUFFIXES = {'onnx': '.onnx', 'torchscript': '.pt', 'torch-export': '.pt2'}
-METADATA = 'metadata.json'  # the entry of a file that holds what describe() tells
+METADATA = 'metadata.json'  # the entry of a file with the result of describe()
 AXES = {0: 'batch', 2: 'height', 3: 'width'}
 
 
@@ -32,7 +33,7 @@ class ImageToLogits(nn.Module):
 
     Args:
         model: An mmseg ``EncoderDecoder``, or an mmpretrain ``ImageClassifier``.
-        size: The only height and width that it takes; any by default.
+        size: The only height and width it takes; any by default.
     """
 
     def __init__(self, model: nn.Module, size: tuple[int, int] | None = None) -> None:
@@ -44,10 +45,10 @@ class ImageToLogits(nn.Module):
         """Maps normalised images (B, C, H, W) to logits.
 
         Returns:
-            Logits (B, K, H, W) of a segmenter, which takes images whole, or (B, K).
+            Logits (B, K, H, W) of a segmenter, without sliding windows, or (B, K).
         """
         if self.size:
-            image = image.expand(-1, -1, *self.size)  # fails for others, in a traced graph, too
+            image = image.expand(-1, -1, *self.size)  # fails for others, even in a traced graph
         logits = self.model(image, mode='tensor')
         if logits.ndim == 2:
             return logits
@@ -65,36 +66,36 @@ def export_file(cfg: Config,
                 trust: bool = False) -> dict[tuple[int, int, int], float]:
     """Writes a model in deploy form, float32, to a file that runs without this package.
 
-    The file is read again, and its logits are compared with those of the model as trained, on
-    random images of several sizes. It holds what :func:`describe` tells, too.
+    The file is loaded again, and its logits are compared with those of the trained model, on
+    random images of several sizes. It also contains the result of :func:`describe`.
 
     Args:
         cfg: The config.
         checkpoint: A file that fits it, or 'none' for random weights.
-        dst: The file to write; its name ends as ``SUFFIXES`` says.
+        dst: The file to write, with a suffix from ``SUFFIXES``.
         fmt: 'onnx', 'torchscript' or 'torch-export'.
-        size: Height and width of the example; what the backbone was built for by default.
-        fixed_size: Whether the file takes images of that size only; the batch is always free.
-        opset: ONNX's version of operators; the exporter's own choice by default.
-        trust: Whether the checkpoint may hold any object; loading such a file may run code.
+        size: Height and width of the example; by default those the backbone was built for.
+        fixed_size: Whether the file takes only images of that size; the batch is always dynamic.
+        opset: ONNX opset version; by default chosen by the exporter.
+        trust: Whether the checkpoint may contain arbitrary objects; loading it may run code.
 
     Returns:
         Relative errors of the logits by batch, height and width.
 
     Raises:
-        UserError: If a file can't be read or written, a library is missing, the model can't be
+        UserError: If a file cannot be read or written, a library is missing, the model cannot be
             exported in this way, or its logits differ.
     """
     _check_format(fmt, dst)
     size = size or native_size(cfg)
     if min(size) < 1:
-        raise UserError(f'images must have at least one pixel a side, not {size[0]} x {size[1]}')
+        raise UserError(f'images must have at least one pixel per side, not {size[0]} x {size[1]}')
     model = load_model(cfg, checkpoint, trust=trust).requires_grad_(False)
     metadata = describe(cfg, model, size, fixed_size)
     images = _make_images(model, size, fixed_size)
     references = [_infer(ImageToLogits(model), image) for image in images]
     if not all(reference.isfinite().all() for reference in references):
-        raise UserError(f'the logits of the model are not finite: does {checkpoint} hold trained '
+        raise UserError(f'the logits of the model are not finite: does {checkpoint} have trained '
                         'weights?')
     switch_to_deploy(model)
     function = ImageToLogits(model, size if fixed_size else None).eval()
@@ -114,22 +115,22 @@ def export_file(cfg: Config,
 
 
 def describe(cfg: Config, model: nn.Module, size: tuple[int, int], fixed_size: bool) -> dict:
-    """What a user of an exported model must know to use it, for JSON.
+    """Metadata for using an exported model, as JSON.
 
     Args:
         cfg: The config.
         model: Its model.
-        size: Height and width of the images that the model is for.
+        size: Height and width of the model's images.
         fixed_size: Whether it takes no others.
 
     Returns:
-        ``task``; ``channel_order``, ``mean`` and ``std``, by which images of 0 to 255 are
-        normalised; ``size`` and ``fixed_size``; ``classes``, and their colours as ``palette``;
-        ``test_pipeline``, the config's; and the name of the ``config``.
+        ``task``; ``channel_order``, ``mean`` and ``std`` for normalising images from 0 to 255;
+        ``size`` and ``fixed_size``; ``classes``, and their colours as ``palette``;
+        the config's ``test_pipeline``; and the name of the ``config``.
     """
     preprocessor, meta = model.data_preprocessor, model.dataset_meta
     head = model.decode_head if hasattr(model, 'decode_head') else model.head
-    # mmpretrain's stands beside the model, mmseg's within; they call it differently.
+    # Next to the model in mmpretrain, inside it in mmseg, with different names for it.
     settings = {**cfg.get('data_preprocessor', {}), **cfg.model.get('data_preprocessor', {})}
     rgb = settings.get('to_rgb') or settings.get('bgr_to_rgb')
     mean, std = (getattr(preprocessor, key, None) for key in ('mean', 'std'))
@@ -152,17 +153,17 @@ def _to_list(constants: Tensor) -> list[float]:
 
 def _check_format(fmt: str, dst: Path) -> None:
     if Path(dst).suffix != SUFFIXES[fmt]:
-        raise UserError(f'files of the format {fmt} end in {SUFFIXES[fmt]}, {dst} does not')
+        raise UserError(f'files of the format {fmt} end with {SUFFIXES[fmt]}, {dst} does not')
     if fmt == 'torch-export' and not HAS_TORCH_EXPORT:
         raise UserError(f'the format torch-export needs PyTorch 2.7 or newer, and this is '
-                        f'{torch.__version__}: take onnx or torchscript')
+                        f'{torch.__version__}: use onnx or torchscript')
     libraries = ['onnx', 'onnxruntime'] + ['onnxscript'] * HAS_TORCH_EXPORT
     if fmt == 'onnx' and not all(find_spec(library) for library in libraries):
         raise UserError(f'the format onnx needs more libraries: pip install {" ".join(libraries)}')
 
 
 def _make_images(model: nn.Module, size: tuple[int, int], fixed_size: bool) -> list[Tensor]:
-    """Random images: an example, and another batch and, if it is free, an odd oblong size."""
+    """Random images: an example, and another batch with, if possible, a non-square size."""
     height, width = size
     other = size if fixed_size else (height * 3 // 4 + 1, width * 5 // 4 + 3)
     channels = getattr(model.backbone, 'in_channels', 3)
@@ -173,7 +174,7 @@ def _make_images(model: nn.Module, size: tuple[int, int], fixed_size: bool) -> l
 
 def _compare(run: Callable[[Tensor], Tensor], image: Tensor, reference: Tensor,
              fixed_size: bool) -> float:
-    """The relative error of an exported model's logits, if it is small enough."""
+    """Returns the relative error of an exported model's logits, if it is small enough."""
     where = '{} x {} pixels'.format(*image.shape[2:])
     with _as_user_error(f'the exported model fails for {where}', fixed_size):
         logits = run(image)
@@ -212,7 +213,7 @@ def _write_onnx(function: ImageToLogits, image: Tensor, file: Path, metadata: st
         torch.onnx.export(function, (image, ), str(file), dynamic_axes=dynamic_axes, **names)
     model = onnx.load(file)
     for node in model.graph.node:
-        del node.metadata_props[:]  # of the exporter, such as lines of code
+        del node.metadata_props[:]  # added by the exporter, such as lines of code
     onnx.helper.set_model_props(model, {METADATA: metadata})
     onnx.save(model, file)
 
@@ -220,7 +221,7 @@ def _write_onnx(function: ImageToLogits, image: Tensor, file: Path, metadata: st
 def _read_onnx(file: Path) -> Callable[[Tensor], Tensor]:
     import onnxruntime
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is an exception, too
+    options.log_severity_level = 4  # errors are also exceptions
     session = onnxruntime.InferenceSession(file, options, providers=['CPUExecutionProvider'])
     return lambda image: torch.from_numpy(session.run(None, dict(image=image.numpy()))[0])
 
@@ -276,7 +277,7 @@ def _advise(fixed_size: bool) -> str:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keeps the exporters' warnings and logs to themselves."""
+    """Silences the exporters' warnings and logs."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
         logging.disable(logging.WARNING)

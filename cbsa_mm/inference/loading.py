@@ -1,4 +1,4 @@
-"""Checkpoints for models, from files and addresses, read as data."""
+"""Loads checkpoints from files and URLs as data."""
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,15 @@ from mmengine.runner import CheckpointLoader
 from cbsa_mm.checkpoints import find_state_dict, read_checkpoint
 from cbsa_mm.errors import UserError
 
-# How the names begin for which mmengine has loaders, as patterns; '' is any other.
+# Prefixes, as patterns, for which mmengine has loaders; '' matches all others.
 SCHEMES = ('', 'http://', 'https://', 'pavi://', r'(\S+\:)?s3://', r'(\S+\:)?petrel://',
            'modelzoo://', 'torchvision://', 'open-mmlab://', 'openmmlab://', 'mmcls://')
 
 
 def use_safe_loading(trust: bool = False) -> None:
-    """Has mmengine, in this process, load all checkpoints by :func:`load_checkpoint`.
+    """Makes mmengine load all checkpoints in this process with :func:`load_checkpoint`.
 
-    By itself it falls back to plain pickle, which runs what a file says.
+    By default it falls back to plain pickle, which may run code.
 
     Args:
         trust: Whether all checkpoints are trusted.
@@ -34,19 +34,19 @@ def use_safe_loading(trust: bool = False) -> None:
 
 
 def load_checkpoint(filename: str | Path, map_location: Any = 'cpu', trust: bool = False) -> dict:
-    """Loads weights, and what mmengine writes beside them, from a file or an http(s) address.
+    """Loads weights and mmengine's additional data from a file or http(s) URL.
 
     Args:
-        filename: The file or address. What is downloaded is kept in PyTorch's hub folder.
-        map_location: Where the tensors go, as in :func:`torch.load`.
-        trust: Whether it may hold any object; loading such a file may run code.
+        filename: The file or URL. Downloads are kept in PyTorch's hub folder.
+        map_location: Device of the tensors, as in :func:`torch.load`.
+        trust: Whether it may contain arbitrary objects; loading such a file may run code.
 
     Returns:
-        A state dict, or a dict around one. Config text that mmengine would run is left out.
+        A state dict, or a dict that contains one. Config text that mmengine would run is removed.
 
     Raises:
-        UserError: If there is no such checkpoint; if it holds no weights; or if, not being
-            trusted, it holds more than data.
+        UserError: If the checkpoint does not exist, has no weights, or is not
+            trusted and contains more than data.
     """
     path = filename if '://' not in str(filename) else _download(str(filename))
     checkpoint = read_checkpoint(path, map_location, trust=trust)
@@ -54,11 +54,11 @@ def load_checkpoint(filename: str | Path, map_location: Any = 'cpu', trust: bool
         find_state_dict(checkpoint)
         _check_meta(checkpoint.get('meta', {}))
     except UserError as error:
-        raise UserError(f'{filename} was refused: {error}') from error
+        raise UserError(f'{filename} was rejected: {error}') from error
     if not trust:
         checkpoint.get('meta', {}).pop('config', None)  # which mmengine runs on resuming
     if isinstance(checkpoint.get('model'), Mapping):
-        checkpoint.setdefault('state_dict', checkpoint['model'])  # where mmengine looks for it
+        checkpoint.setdefault('state_dict', checkpoint['model'])  # where mmengine expects it
     return checkpoint
 
 
@@ -81,8 +81,8 @@ def _check_meta(meta: Any) -> None:
 def _download(address: str) -> Path:
     url = urlparse(address)
     if url.scheme not in ('http', 'https'):
-        raise UserError(f'{address} is neither a file nor an http(s) address: download it, and '
-                        'give the file')
+        raise UserError(f'{address} is neither a file nor an http(s) URL: download it, and '
+                        'use the file')
     path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(url.path).name
     if get_local_rank() == 0 and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def _download(address: str) -> Path:
             torch.hub.download_url_to_file(address, str(path))
         except URLError as error:
             raise UserError(
-                f"can't download weights from {address} ({error.reason}). Give a local file; for a "
+                f"can't download weights from {address} ({error.reason}). Use a local file; for a "
                 'pretrained backbone, --cfg-options model.backbone.init_cfg.checkpoint=FILE'
             ) from error
     barrier()

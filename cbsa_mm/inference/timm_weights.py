@@ -1,4 +1,4 @@
-"""Pretrained weights by timm's names for models, wherever OpenMMLab takes a checkpoint."""
+"""Pretrained weights by timm's model names, wherever OpenMMLab takes a checkpoint."""
 import textwrap
 
 from mmengine.runner import CheckpointLoader
@@ -9,19 +9,19 @@ from cbsa_mm.errors import UserError
 
 @CheckpointLoader.register_scheme('timm://', force=True)
 def load_from_timm(filename: str, map_location: object = None) -> dict[str, Tensor]:
-    """Loads weights that timm downloads from the Hugging Face Hub, and keeps.
+    """Loads weights that timm downloads from the Hugging Face Hub and caches.
 
     Args:
         filename: 'timm://' and a name of ``timm.list_pretrained()``, such as
-            'timm://vit_base_patch16_384.augreg_in21k_ft_in1k'; or of a local folder with its
+            'timm://vit_base_patch16_384.augreg_in21k_ft_in1k'; or a local folder with its
             files, 'timm://local-dir:FOLDER'.
-        map_location: Without effect: the weights are on the CPU.
+        map_location: Ignored: the weights are on the CPU.
 
     Returns:
-        A state dict with timm's names, the classifying head included.
+        A state dict with timm's names, including the classification head.
 
     Raises:
-        UserError: If timm is not installed, knows no such weights, or can't get them.
+        UserError: If timm is not installed, does not know the weights, or cannot get them.
     """
     try:
         import timm
@@ -31,6 +31,6 @@ def load_from_timm(filename: str, map_location: object = None) -> dict[str, Tens
     except Exception as error:  # timm's, the hub's or the network's
         reason = textwrap.shorten(str(error), 150)
         raise UserError(
-            f"{filename} can't be loaded ({type(error).__name__}: {reason}). It takes a name of "
-            'timm.list_pretrained(), and a connection to huggingface.co. Without one, download '
-            "the model's model.safetensors elsewhere, and give that file as checkpoint") from error
+            f"{filename} can't be loaded ({type(error).__name__}: {reason}). This needs a name of "
+            'timm.list_pretrained() and a connection to huggingface.co. Without one, download '
+            "the model's model.safetensors elsewhere, and use it as checkpoint") from error

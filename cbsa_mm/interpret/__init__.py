@@ -1,4 +1,4 @@
-"""Looking inside: representatives, attention maps, coding rates, robustness, in plain PyTorch."""
+"""Interpretation: representatives, attention maps, coding rates, robustness, in plain PyTorch."""
 from .cost import count_flops, count_similarities
 from .maps import attention_maps, enlarge, patch_index
 from .measures import attention_rank, coding_rate, sparsity, subspace_overlap

@@ -1,4 +1,4 @@
-"""What a model costs, counted while it runs."""
+"""The cost of a model, counted while it runs."""
 from collections.abc import Callable
 
 import torch
@@ -10,33 +10,34 @@ from .trace import Trace
 
 
 def count_flops(run: Callable, *args) -> int:
-    """FLOPs of a call: 2 per multiply-add of matrix products and convolutions.
+    """Counts the FLOPs of a call: 2 per multiply-add of matrix products and convolutions.
 
-    Normalisations, activations, sums and matrix factorisations count nothing. The count is the same
-    on all devices: fused attention, which has an operator of its own on each, some of them unknown
-    to PyTorch's counter, is taken apart into its products. On the meta device, nothing is computed.
+    Normalisations, activations, sums and matrix factorisations are not counted. The count does not
+    depend on the device: fused attention, whose operators differ between devices and are partly
+    unknown to PyTorch's counter, is split into its products. On the meta device, nothing is
+    computed.
 
     Args:
         run: A model, or another function of tensors.
         args: Its arguments.
     """
-    # With gradients: without, PyTorch's counter fails at modules that return views of parameters.
+    # Without gradients, PyTorch's counter fails for modules that return views of parameters.
     with torch.enable_grad(), FlopCounterMode(display=False) as counter, plain_attention():
         run(*args)
     return counter.get_total_flops()
 
 
 def count_similarities(inside: Trace) -> int:
-    """Pairwise similarities that one head of an attention computes for one image.
+    """Counts the pairwise similarities that one head of an attention computes for one image.
 
-    They are the entries of the matrices by which vectors are compared (arXiv 2509.16875v3, table 4,
-    in the same way for MSSA and TSSA): N^2 among all tokens (MHSA, MSSA); N m between tokens and
-    m representatives, twice where tokens attend to these by a softmax of their own (Agent
-    attention); m^2 among representatives that are contracted (CBSA). Orthogonal representatives, p
-    directions or axes, are compared with the tokens alone: N p (eqs. 12 and 13, TSSA).
+    These are the entries of similarity matrices (arXiv 2509.16875v3, table 4,
+    equal for MSSA and TSSA): N^2 among all tokens (MHSA, MSSA); N m between tokens and
+    m representatives, twice if tokens attend to these with a separate softmax (Agent
+    attention); m^2 among contracted representatives (CBSA). Orthogonal representatives, p
+    directions or axes, are compared only with the tokens: N p (eqs. 12 and 13, TSSA).
 
     Args:
-        inside: The attention for an input, by :func:`trace`.
+        inside: The attention for an input, from :func:`trace`.
     """
     n, p = inside.tokens.shape[2:]
     if inside.coefficients is None:

@@ -1,4 +1,4 @@
-"""Attention as pictures: whom a token attends to, laid out on the image."""
+"""Attention maps: what a token attends to, on the image grid."""
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -10,8 +10,8 @@ def attention_maps(record: LayerRecord, tokens: Tensor | list[int]) -> Tensor:
     """Attention of some tokens to the patches of the image.
 
     Args:
-        record: A layer that was recorded.
-        tokens: Their indices; :func:`patch_index` tells that of a patch, 0 is the class token of
+        record: A recorded layer.
+        tokens: Their indices; :func:`patch_index` gives that of a patch, 0 is the class token of
             a backbone, and in a mask transformer the classes come last.
 
     Returns:
@@ -27,12 +27,12 @@ def attention_maps(record: LayerRecord, tokens: Tensor | list[int]) -> Tensor:
 
 
 def patch_index(record: LayerRecord, y: float, x: float) -> int:
-    """The index of the token at a place of the image.
+    """The index of the token at a position in the image.
 
     Args:
-        record: A layer that was recorded.
-        y: Height, from 0 at the top to 1.
-        x: Width, from 0 at the left to 1.
+        record: A recorded layer.
+        y: Vertical position, from 0 at the top to 1.
+        x: Horizontal position, from 0 at the left to 1.
     """
     height, width = record.image_grid
     row, column = (min(int(place * size), size - 1) for place, size in ((y, height), (x, width)))
@@ -40,7 +40,7 @@ def patch_index(record: LayerRecord, y: float, x: float) -> int:
 
 
 def enlarge(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps (..., H', W') at the size (H, W) of an image, each between 0 and 1."""
+    """Resizes maps (..., H', W') to an image's size (H, W), each scaled to [0, 1]."""
     flat = maps.reshape(-1, 1, *maps.shape[-2:]).float()
     flat = F.interpolate(flat, size=size, mode='bilinear').squeeze(1)
     low, high = flat.amin((1, 2), keepdim=True), flat.amax((1, 2), keepdim=True)

@@ -1,4 +1,4 @@
-"""Perturbing attention layers: noise (arXiv 2509.16875v3, figure 8), and subspace rotations."""
+"""Perturbations of attention layers: noise (arXiv 2509.16875v3, figure 8), subspace rotations."""
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -11,7 +11,7 @@ from .trace import is_foreign_attention
 
 
 def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Finds a model's attentions by name, without the LayerNorms before them.
+    """Finds a model's attentions, without the LayerNorms before them, by name.
 
     Args:
         model: A model with this package's layers, PyTorch's ``MultiheadAttention`` (as in mmseg's
@@ -27,7 +27,7 @@ def attention_layers(model: nn.Module) -> dict[str, nn.Module]:
 def perturbed(layers: Iterable[nn.Module],
               change: Callable[[nn.ModuleList, float, Generator], None], std: float,
               seed: int) -> Iterator[None]:
-    """Perturbs layers while it is entered, and leaves their parameters as they were, bit by bit.
+    """Perturbs layers within the context, then restores their parameters exactly.
 
     ::
 
@@ -38,7 +38,7 @@ def perturbed(layers: Iterable[nn.Module],
         layers: Attentions.
         change: :func:`add_noise`, :func:`rotate_within_heads` or :func:`rotate_whole_basis`.
         std: Its strength.
-        seed: Of its draws, which are the same on all devices.
+        seed: Random seed; the draws are the same on all devices.
     """
     layers = nn.ModuleList(layers)
     kept = [parameter.detach().clone() for parameter in layers.parameters()]
@@ -58,7 +58,7 @@ def add_noise(layers: nn.ModuleList, std: float, generator: Generator) -> None:
     Args:
         layers: Attentions.
         std: Standard deviation of the noise.
-        generator: Draws it.
+        generator: Random generator.
     """
     for parameter in layers.parameters():
         parameter.add_(std * torch.randn(parameter.shape, generator=generator).to(parameter))
@@ -67,14 +67,14 @@ def add_noise(layers: nn.ModuleList, std: float, generator: Generator) -> None:
 def rotate_within_heads(layers: nn.ModuleList, std: float, generator: Generator) -> None:
     """Changes the orthonormal basis of each head's coordinates, U_k^T to Q_k U_k^T.
 
-    Where the way back is tied to the projection and representatives are made of the tokens, as in
-    CBSA-dagger and MSSA, the layers' functions stay the same. A free output projection does not
-    turn along, nor do learnable representatives and fixed axes.
+    If the output is tied to the projection and representatives are made of the tokens, as in
+    CBSA-dagger and MSSA, the layers' functions stay the same. A free output projection is not
+    rotated, nor are learnable representatives and fixed axes.
 
     Args:
         layers: Attentions, of which those of this package have subspaces.
         std: Strength of the rotations Q_k, as in :func:`random_rotation`.
-        generator: Draws them.
+        generator: Random generator.
     """
     for attn in with_subspaces(layers):
         _rotate(attn, torch.block_diag(*(random_rotation(attn.head_dims, std, generator)
@@ -87,14 +87,14 @@ def rotate_whole_basis(layers: nn.ModuleList, std: float, generator: Generator) 
     Args:
         layers: Attentions, of which those of this package have subspaces.
         std: Strength of the rotation Q, as in :func:`random_rotation`.
-        generator: Draws it.
+        generator: Random generator.
     """
     for attn in with_subspaces(layers):
         _rotate(attn, random_rotation(attn.num_heads * attn.head_dims, std, generator))
 
 
 def with_subspaces(layers: Iterable[nn.Module]) -> list[SubspaceAttention]:
-    """Those of the layers whose subspaces can be rotated."""
+    """The layers whose subspaces can be rotated."""
     return [layer for layer in layers if isinstance(layer, SubspaceAttention)]
 
 
@@ -104,8 +104,8 @@ def random_rotation(dims: int, std: float, generator: Generator) -> Tensor:
     Args:
         dims: Dimensions n.
         std: Standard deviation of the entries of S. The largest angle is about 2 std sqrt(n), in
-            radians; where that is beyond pi, the rotation is nearly uniform.
-        generator: Draws S.
+            radians; beyond pi, the rotation is nearly uniform.
+        generator: Random generator.
     """
     upper = (std * torch.randn(dims, dims, generator=generator, dtype=torch.float64)).triu(1)
     return torch.matrix_exp(upper - upper.mT)

@@ -1,4 +1,4 @@
-"""Recording what the layers of a model see, through forward hooks."""
+"""Records the inputs and outputs of a model's layers with forward hooks."""
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,18 +17,18 @@ EXTRA_TOKENS = 'num_extra_tokens', 'num_prefix_tokens', 'with_cls_token'
 
 @dataclass
 class LayerRecord:
-    """What one layer saw in the last forward pass.
+    """One layer in the last forward pass.
 
     Attributes:
         name: The attention's name in the model.
         attn: The attention.
         norm: The LayerNorm before it; None in foreign models.
         x: The attention's input (B, N, d), after the LayerNorm.
-        grid: Height and width (H, W) of the image grid; None where nothing tells it.
-        grid_offset: Index of the first token that is taken for the grid.
-        before: The block's input (B, N, d); None in foreign models, and so are
-        update: the attention's output (B, N, d), and
-        sparse: the output of ISTA (B, N, d), where the block has one.
+        grid: Height and width (H, W) of the image grid; None if unknown.
+        grid_offset: Index of the first token of the grid.
+        before: The block's input (B, N, d); None in foreign models.
+        update: The attention's output (B, N, d); None in foreign models.
+        sparse: The output of ISTA (B, N, d); None without ISTA.
         num_extra_tokens: Tokens before those of the image.
     """
     name: str
@@ -44,7 +44,7 @@ class LayerRecord:
 
     @property
     def image_grid(self) -> tuple[int, int]:
-        """Height and width of the grid of the image's tokens; a square where nothing tells it."""
+        """Height and width of the image's token grid; a square if unknown."""
         if self.grid is not None:
             return self.grid
         side = round((self.x.shape[1] - self.num_extra_tokens)**0.5)
@@ -57,15 +57,15 @@ class LayerRecord:
 
     @torch.no_grad()
     def coding_rates(self, normalize: bool = False) -> dict[str, Tensor]:
-        """Coding rates (B, ) in the layer's subspaces, where the layer has what they are of.
+        """Coding rates (B, ) in the layer's subspaces, as far as the layer has the quantities.
 
         Args:
-            normalize: Whether tokens are brought to length one first.
+            normalize: Whether to scale tokens to unit length first.
 
         Returns:
-            Of the tokens before and after the attention (projected behind its LayerNorm),
-            ``'tokens'`` and ``'tokens_after'``; of the representatives before and after their
-            contraction, ``'representatives'`` and ``'representatives_after'``.
+            ``'tokens'`` and ``'tokens_after'``, before and after the attention (projected after
+            its LayerNorm); ``'representatives'`` and ``'representatives_after'``, before and
+            after their contraction.
         """
         values = {'tokens': self.trace.tokens}
         if self.update is not None:
@@ -78,12 +78,12 @@ class LayerRecord:
 
     @torch.no_grad()
     def reductions(self) -> dict[str, Tensor]:
-        """How much lower CBSA makes coding rates within each subspace (paper, figure 6).
+        """How much CBSA reduces coding rates within each subspace (paper, figure 6).
 
         Returns:
-            ``'tokens'``, from the tokens W to their contraction A^T C, by a step size of 1, and
+            ``'tokens'``, from the tokens W to their contraction A^T C, with step size 1, and
             ``'representatives'``, from R to C, both (B, h), in nats; empty for attentions without
-            representatives that are contracted.
+            contracted representatives.
         """
         inside = self.trace
         if inside.coefficients is None or inside.contracted is None:
@@ -107,19 +107,19 @@ class LayerRecord:
         return {name: step.detach().flatten() for name, step in steps.items() if step is not None}
 
     def overlap(self) -> Tensor | None:
-        """How far the subspaces overlap (h, h), see :func:`subspace_overlap`; None where there are
-        three projections."""
+        """Overlap of the subspaces (h, h), see :func:`subspace_overlap`; None with three
+        projections."""
         if not isinstance(self.attn, SubspaceAttention) or isinstance(self.attn, MHSA):
             return None
         return subspace_overlap(self.attn.in_proj.weight, self.attn.num_heads)
 
     def sparsity(self) -> Tensor | None:
-        """The share of zeros (B, ) in the output of ISTA; None without one."""
+        """The fraction of zeros (B, ) in the output of ISTA; None without ISTA."""
         return None if self.sparse is None else sparsity(self.sparse)
 
 
 class Recorder:
-    """Records the layers of a model while it is entered, and leaves what it computes unchanged.
+    """Records the layers of a model within the context, without changing its results.
 
     ::
 
@@ -128,7 +128,7 @@ class Recorder:
         A = recorder.layers[-1].trace.coefficients
 
     Args:
-        model: A model with this package's layers, or with the ViT of mmpretrain, mmseg or timm.
+        model: A model with this package's layers, or a ViT of mmpretrain, mmseg or timm.
 
     Raises:
         UserError: If the model has no attention that can be recorded.
@@ -139,7 +139,7 @@ class Recorder:
         extra_tokens = {}
         for name, module in model.named_modules():
             parent, _, leaf = name.rpartition('.')
-            extra_tokens[name] = next(  # by the names of mmpretrain, timm and mmseg
+            extra_tokens[name] = next(  # as named in mmpretrain, timm and mmseg
                 (int(getattr(module, key)) for key in EXTRA_TOKENS if hasattr(module, key)),
                 extra_tokens.get(parent, 0))
             if leaf == 'patch_embed':
@@ -178,8 +178,8 @@ class Recorder:
         self._handles = []
 
     def _keep_grid(self, module: nn.Module, args: tuple, output: Tensor | tuple) -> None:
-        """Keeps the image grid for layers of other libraries, which are not told it."""
-        if isinstance(output, tuple):  # mmseg's and mmpretrain's tell it
+        """Stores the image grid for layers of other libraries, which do not receive it."""
+        if isinstance(output, tuple):  # mmseg's and mmpretrain's return it
             grid = tuple(output[1])
         else:
             grid = tuple(size // patch for size, patch in zip(
@@ -191,7 +191,7 @@ class Recorder:
 
 def _keep_input(record: LayerRecord) -> Callable:
     def hook(module: nn.Module, args: tuple, kwargs: dict) -> None:
-        record.__dict__.pop('trace', None)  # of an earlier pass
+        record.__dict__.pop('trace', None)  # from an earlier pass
         x, *rest = args or (kwargs['query'], )
         record.x = x.detach()
         if isinstance(module, nn.MultiheadAttention) and not module.batch_first:
@@ -203,7 +203,7 @@ def _keep_input(record: LayerRecord) -> Callable:
 
 
 def _keep(record: LayerRecord, name: str) -> Callable:
-    """Keeps a module's first input (before it runs) or its output (after)."""
+    """Stores a module's first input (before it runs) or its output (after)."""
 
     def hook(module: nn.Module, args: tuple, output: Tensor | None = None) -> None:
         setattr(record, name, (args[0] if output is None else output).detach())

@@ -1,4 +1,4 @@
-"""What an attention does with its input: the quantities of the equations, computed once more."""
+"""Recomputes the quantities of an attention's equations from its input."""
 from dataclasses import dataclass
 
 import torch
@@ -11,15 +11,15 @@ from cbsa_mm.layers.representatives import Basis, coefficients
 
 @dataclass
 class Trace:
-    """The inside of an attention for one input; None for what it does not have.
+    """The internals of an attention for one input; None for what it does not have.
 
     Attributes:
-        tokens: Projected tokens W (B, h, N, p); of attentions with three projections, the values.
-        coefficients: A (B, h, m, N), weights by which the representatives are made of the tokens.
+        tokens: Projected tokens W (B, h, N, p); the values of attentions with three projections.
+        coefficients: A (B, h, m, N), weights of the tokens in the representatives.
         representatives: R (B, h, m, p), extracted.
         contracted: C (B, h, m, p), the representatives after contraction.
-        queries: What the attention's rows belong to (B, h, N, p), and
-        keys: what they are a softmax over (B, h, N or m, p), where it has rows by softmax.
+        queries: Queries (B, h, N, p) of attentions whose rows are a softmax.
+        keys: Keys (B, h, N or m, p) of that softmax.
         over_heads: Whether the rows are TSSA's, a softmax of W W^T over the heads.
     """
     tokens: Tensor
@@ -31,11 +31,11 @@ class Trace:
     over_heads: bool = False
 
     def rows(self, index: Tensor | slice = slice(None)) -> Tensor:
-        """Rows of the attention among all tokens: whom the tokens at ``index`` attend to.
+        """Rows of the attention among all tokens: what the tokens at ``index`` attend to.
 
-        For CBSA it is A^T A, whose rows are computed one by one; the N x N matrix is made only if
-        all rows are asked for. TSSA's, as its released code defines them, share each pair of tokens
-        out among the heads; they do not sum to one.
+        For CBSA these are rows of A^T A, computed without the N x N matrix unless all rows are
+        requested. TSSA's, as its released code defines them, divide each pair of tokens
+        among the heads; they do not sum to one.
 
         Args:
             index: Indices of tokens (n, ), or a slice; all by default.
@@ -58,7 +58,7 @@ class Trace:
 
 
 def is_foreign_attention(module: nn.Module) -> bool:
-    """Whether a module is the self-attention of a ViT of mmpretrain, mmseg or timm."""
+    """Whether a module is the self-attention of mmpretrain's, mmseg's or timm's ViT."""
     return isinstance(module, nn.MultiheadAttention) or (
         hasattr(module, 'qkv') and hasattr(module, 'num_heads'))
 
@@ -66,16 +66,16 @@ def is_foreign_attention(module: nn.Module) -> bool:
 @torch.no_grad()
 def trace(attn: nn.Module, x: Tensor, grid: tuple[int, int] | None = None,
           grid_offset: int = 0) -> Trace:
-    """Computes what happens inside an attention.
+    """Computes the internals of an attention.
 
     Args:
-        attn: One of this package's attentions, or that of the ViT of mmpretrain, mmseg or timm.
+        attn: One of this package's attentions, or that of mmpretrain's, mmseg's or timm's ViT.
         x: Its input, tokens (B, N, d) after the layer's LayerNorm.
-        grid: The image grid (H, W) within the tokens; foreign attentions need none.
+        grid: The image grid (H, W) within the tokens; not needed for foreign attentions.
         grid_offset: Index of the grid's first token.
 
     Raises:
-        UserError: If the attention is of no known kind.
+        UserError: If the type of attention is unknown.
     """
     if isinstance(attn, MHSA):
         q, k, v = attn.split_heads(attn.in_proj(x)).chunk(3, dim=1)
@@ -107,10 +107,10 @@ def trace(attn: nn.Module, x: Tensor, grid: tuple[int, int] | None = None,
         q, k, v = qkv.unbind(0)
         q, k = (getattr(attn, f'{name}_norm', nn.Identity())(t) for name, t in (('q', q), ('k', k)))
         return Trace(v, queries=q, keys=k)
-    raise UserError(f"can't look into a {type(attn).__name__}")
+    raise UserError(f'cannot trace a {type(attn).__name__}')
 
 
 def _trace_agents(r: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Trace:
-    """Of :func:`cbsa_mm.layers.cbsa.agent_attention`."""
+    """Traces :func:`cbsa_mm.layers.cbsa.agent_attention`."""
     A = coefficients(r, k)
     return Trace(v, A, A @ v, queries=q, keys=r)

@@ -1,4 +1,4 @@
-"""Maps as pictures, for people who point at them."""
+"""Maps as pictures."""
 import matplotlib
 import numpy as np
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from .maps import enlarge
 
 
 def paint(values: Tensor, scale: int = 1) -> np.ndarray:
-    """Paints a map from dark (0 or less) to bright (its largest value); NaN is left white.
+    """Colours a map from dark (0 or less) to bright (its maximum); NaN is white.
 
     Args:
         values: (H, W).
@@ -24,17 +24,17 @@ def paint(values: Tensor, scale: int = 1) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, values: Tensor) -> np.ndarray:
-    """Lays a map (H', W') upon an image (H, W, 3) of uint8; gives such an image."""
+    """Overlays a map (H', W') on an image (H, W, 3) of uint8; returns such an image."""
     colors = paint(enlarge(values, image.shape[:2]))
     return (0.3 * image.mean(-1, keepdims=True) + 0.7 * colors).astype(np.uint8)
 
 
 def mosaic(maps: Tensor, columns: int) -> Tensor:
-    """Lays maps side by side, each of its own largest value 1, with a gap of NaN below and behind.
+    """Tiles maps, each scaled to maximum 1, with a gap of NaN below and to the right.
 
     Args:
         maps: (m, H', W').
-        columns: Maps in a row, of which m is a multiple.
+        columns: Maps per row; must divide m.
 
     Returns:
         (m / columns * (H' + 1), columns * (W' + 1)).
@@ -45,7 +45,7 @@ def mosaic(maps: Tensor, columns: int) -> Tensor:
 
 
 def mark(image: np.ndarray, y: int, x: int) -> np.ndarray:
-    """An image (H, W, 3) with a ring, white and black, around a pixel."""
+    """Draws a white and black ring around a pixel of an image (H, W, 3)."""
     height, width = image.shape[:2]
     rows, columns = np.ogrid[:height, :width]
     distance = np.hypot(rows - y, columns - x) / max(min(height, width) / 150, 1)

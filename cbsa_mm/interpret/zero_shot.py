@@ -1,4 +1,4 @@
-"""Zero-shot segmentation: how well attention maps outline what an image shows."""
+"""Zero-shot segmentation: how well attention maps segment the objects in an image."""
 from collections.abc import Sequence
 
 import torch
@@ -12,34 +12,34 @@ VOID = 255
 
 
 def keep_mass(maps: Tensor, mass: float = 0.6) -> Tensor:
-    """The fewest patches that hold a share of each map's mass, the largest first.
+    """Selects the fewest patches that hold a fraction of each map's mass, largest first.
 
     Args:
         maps: Maps (..., H', W') without negative values, such as attention.
-        mass: The share, above 0 and up to 1; 0.6 as for DINO (arXiv 2104.14294, figure 4).
+        mass: The fraction, in (0, 1]; 0.6 as for DINO (arXiv 2104.14294, figure 4).
 
     Returns:
-        Masks (..., H', W') of bool. Among equal patches, those first in reading order are taken.
+        Masks (..., H', W') of bool. Among equal patches, the first in row-major order are taken.
 
     Raises:
-        UserError: If ``mass`` is out of its range.
+        UserError: If ``mass`` is out of range.
     """
     if not 0 < mass <= 1:
         raise UserError(f'the mass to keep must be above 0 and at most 1, got {mass}')
     values, order = maps.flatten(-2).double().sort(descending=True, stable=True)
     held = values.cumsum(-1)
-    kept = F.pad(held[..., :-1], (1, 0)) < mass * held[..., -1:]  # those before it are too few
+    kept = F.pad(held[..., :-1], (1, 0)) < mass * held[..., -1:]  # those before do not suffice
     masks = torch.zeros_like(kept).scatter(-1, order, kept)
     return masks.unflatten(-1, maps.shape[-2:])
 
 
 def segment(maps: Tensor, size: tuple[int, int], mass: float = 0.6) -> Tensor:
-    """Masks on the image of what :func:`keep_mass` keeps, enlarged by nearest neighbours.
+    """The masks of :func:`keep_mass`, upsampled to the image by nearest neighbours.
 
     Args:
         maps: (h, H', W').
         size: Height and width (H, W) of the image.
-        mass: The share of each map's mass.
+        mass: The fraction of each map's mass.
 
     Returns:
         (h, H, W) of bool.
@@ -51,18 +51,18 @@ def iou(pred: Tensor, target: Tensor) -> Tensor:
     """Intersection over union of masks (..., H, W) of bool.
 
     Returns:
-        (...); NaN where the target is empty, for :func:`torch.nanmean` to leave out.
+        (...); NaN where the target is empty, to be ignored by :func:`torch.nanmean`.
     """
     both, either = (mask.sum((-2, -1)) for mask in (pred & target, pred | target))
     return torch.where(target.any(-1).any(-1), both / either, torch.nan)
 
 
 def boundary(mask: Tensor, width: int) -> Tensor:
-    """Pixels on both sides of a mask's outline; the image's own border is no outline.
+    """Pixels on both sides of a mask's outline; the image border is not an outline.
 
     Args:
         mask: (H, W) of bool.
-        width: How far they may lie from the nearest pixel of the other side, diagonals as 1.
+        width: Maximum distance to the nearest pixel of the other side, diagonals counting 1.
 
     Returns:
         (H, W) of bool: the dilation of the mask without its erosion.
@@ -72,12 +72,12 @@ def boundary(mask: Tensor, width: int) -> Tensor:
 
 
 def split_labels(labels: Tensor, foreground: Sequence[int], width: int | None = None) -> Tensor:
-    """Parts of a label map as in PASCAL VOC's: foreground, background, and the rim between them.
+    """Splits a label map, as in PASCAL VOC, into foreground, background and boundary.
 
     Args:
         labels: (H, W), with 255 for void pixels.
-        foreground: Labels of the foreground; the others are the background.
-        width: The boundary is made of the pixels within this distance of the foreground's outline,
+        foreground: Labels of the foreground; the others are background.
+        width: The boundary consists of the pixels within this distance of the foreground's outline,
             and void pixels belong to no part; by default, the void pixels are the boundary.
 
     Returns:

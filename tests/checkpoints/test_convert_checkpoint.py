@@ -271,14 +271,14 @@ def test_trains_from_it(converted, run_tool, ade20k):
     (['nowhere.pth', 'y.pth'], 'there is no checkpoint nowhere.pth'),
     (['x.pth', 'x.pth'], 'SRC and DST are the same file'),
     (['x.pth', '.'], 'is a folder'),
-    (['x.pth', 'y.safetensors'], 'let DST end with .pth, not .safetensors'),
+    (['x.pth', 'y.safetensors'], 'DST must end with .pth, not .safetensors'),
     (['x.pth', 'y.pth', '--to', 'mmseg'], 'a CBT classifier can be converted for mmpretrain'),
-    (['x.pth', 'y.pth', '--num-heads', '4'], 'num_heads is 2, as the file tells, not 4'),
+    (['x.pth', 'y.pth', '--num-heads', '4'], 'num_heads is 2 according to the file, not 4'),
     (['x.pth', 'y.pth', '--to', 'official'], 'not in the layout of cbsa_mm'),
-    (['vit.pth', 'y.pth', '--config', 'y.py'], 'do not tell the num_heads .* give --num-heads'),
+    (['vit.pth', 'y.pth', '--config', 'y.py'], 'needs num_heads, .* give --num-heads'),
     (['vit.pth', 'y.pth', '--num-heads', '3'], '3 heads do not divide a width of 16'),
     (['nan.pth', 'y.pth'], 'this is a CBT classifier, but 1 tensor not finite .*: cls_token'),
-    (['resnet.pth', 'y.pth'], 'resnet.pth: these weights are of no known family'),
+    (['resnet.pth', 'y.pth'], 'resnet.pth: these weights belong to no known family'),
     (['page.pth', 'y.pth'], 'page.pth is a web page'),
 ])
 def test_mistakes_end_with_one_message(arguments, message, run_tool, tmp_path):

@@ -87,7 +87,7 @@ def test_heads_of_a_vit():
     assert describe(converted)['num_heads'] is None
     assert describe(converted, num_heads=4)['head_dims'] == 8
     assert describe(converted, {'n_heads': 2})['num_heads'] == 2
-    with pytest.raises(ValueError, match='num_heads is 2, as the file tells, not 4'):
+    with pytest.raises(ValueError, match='num_heads is 2 according to the file, not 4'):
         describe(converted, {'n_heads': 2}, num_heads=4)
     with pytest.raises(ValueError, match='5 heads do not divide a width of 32'):
         describe(converted, num_heads=5)
@@ -100,7 +100,7 @@ def test_heads_of_a_vit():
     (['encoder.cls_token', 'decoder.head.weight'], 'Segmenter with a linear decoder'),
 ])
 def test_refuses_by_name_what_it_does_not_convert(names, title):
-    with pytest.raises(ValueError, match=f'^this is a {title}, which cbsa_mm does not convert'):
+    with pytest.raises(ValueError, match=f'^this is a {title}, which cbsa_mm cannot convert'):
         convert({f'module.{name}': torch.ones(1) for name in names})
 
 
@@ -136,7 +136,7 @@ def spoil(weights):
 @pytest.mark.parametrize('change, message', [
     (drop, '1 tensor missing: mlp_head.1.bias'),
     (add, '1 tensor unknown: transformer.layers.0.0.fn.gate'),
-    (round_off, r'1 tensor not of floating point: cls_token \(torch.int64\)'),
+    (round_off, r'1 tensor not floating-point: cls_token \(torch.int64\)'),
     (reshape, r'layers.1.1.fn.weight is \(16, 8\) where the other tensors need \(16, 16\)'),
     (spoil, r'1 tensor not finite \(NaN or infinite\): cls_token'),
 ])

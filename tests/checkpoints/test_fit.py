@@ -14,7 +14,7 @@ def test_loads_with_and_without_prefix():
 
 def test_refuses_tensors_with_and_without_prefix():
     state_dict = torch.nn.Linear(2, 3).state_dict()
-    with pytest.raises(UserError, match="has tensors twice, with and without 'module.'"):
+    with pytest.raises(UserError, match="has tensors twice, with and without the prefix 'module.'"):
         load_strictly(torch.nn.Linear(2, 3), state_dict | {'module.bias': torch.zeros(3)})
 
 

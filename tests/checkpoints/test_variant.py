@@ -35,9 +35,9 @@ def test_reads_tuples_safely():
 
 
 @pytest.mark.parametrize('text, message', [
-    ('net_kwargs: !!python/object/apply:os.mkdir [created]', 'variant.yml was not read: could not'),
-    ('net_kwargs: !!python/name:os.mkdir', 'variant.yml was not read'),
-    ('net_kwargs: [', 'variant.yml was not read'),
+    ('net_kwargs: !!python/object/apply:os.mkdir [created]', 'variant.yml cannot be read: could'),
+    ('net_kwargs: !!python/name:os.mkdir', 'variant.yml cannot be read'),
+    ('net_kwargs: [', 'variant.yml cannot be read'),
     ('', 'has no net_kwargs'),
     ('net_kwargs: 3', 'has no net_kwargs'),
     ('net_kwargs: {image_size: 512}', 'image_size must be two integers, got 512'),

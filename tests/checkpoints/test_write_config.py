@@ -62,5 +62,5 @@ def test_a_segmenter_of_another_size():
 
 
 def test_too_little_is_known():
-    with pytest.raises(UserError, match='do not tell the num_heads .*: give --num-heads, or put'):
+    with pytest.raises(UserError, match='needs num_heads, .*: give --num-heads, or put'):
         find_config('mmpretrain', CBT_T | dict(num_heads=None), CONFIGS)

@@ -45,7 +45,7 @@ def test_options_that_the_config_lacks():
 
 
 def test_detectors_are_for_few_tools():
-    with pytest.raises(UserError, match="takes classifiers and segmenters, but .*is a detector's "
+    with pytest.raises(UserError, match="supports classifiers and segmenters, but .*a detector's "
                        r'config .* train.py, test.py and check_data.py'):
         load_config(CONFIGS / 'detection/cbt-s_mask-rcnn_coco.py')
 

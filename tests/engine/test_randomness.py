@@ -86,6 +86,6 @@ def test_seeds_all_generators():
 
 def test_processes_must_be_at_the_same_iteration(tmp_path, monkeypatch):
     monkeypatch.setattr(randomness, 'broadcast', lambda first: first.copy_(torch.tensor([0, 3])))
-    with pytest.raises(UserError, match='process 0 is at iteration 0, process 0 at 3: all of them '
-                       'must see the same work dir'):
+    with pytest.raises(UserError, match='process 0 is at iteration 0, process 0 at 3: they '
+                       'must share the work dir'):
         small_runner(tmp_path, [1], [ExactResumeHook()]).train()

@@ -18,7 +18,7 @@ def test_user_errors_end_with_one_message():
 @pytest.mark.parametrize('error, message', [
     (OSError(errno.ENOSPC, 'No space left on device'), "can't write the logs: No space left on"),
     (RuntimeError('gloo: Connection closed by peer [::1]:1'), 'another process of this run has'),
-    (RuntimeError('code: -98, message: address already in use'), 'choose another, such as PORT='),
+    (RuntimeError('code: -98, message: address already in use'), 'set another, such as PORT='),
 ])
 def test_errors_of_the_machine_end_with_one_message(error, message):
     with pytest.raises(SystemExit, match=f'error: .*{message}'), report_user_errors():

@@ -51,7 +51,7 @@ def test_without_checkpoints_a_run_starts_anew(tmp_path, said):
     cfg = Config(dict(work_dir=str(tmp_path), load_from='pretrained.pth'))
     use_resume(cfg, 'auto')
     assert 'resume' not in cfg and cfg.load_from == 'pretrained.pth'
-    assert said == [f'--resume: {tmp_path} has no checkpoint yet, so the training starts anew']
+    assert said == [f'--resume: {tmp_path} has no checkpoint yet, training starts from scratch']
 
 
 def flip(content):
@@ -75,7 +75,7 @@ def test_a_damaged_checkpoint_is_passed_over(damage, fault, work_dir, said):
     assert find_checkpoint(work_dir) == f'{work_dir}/iter_6.pth'  # the best has no optimizer
     spoil('iter_6')
     with pytest.raises(UserError, match=f"iter_24.pth can't be resumed: .*{fault}.* has no other. "
-                       'Give one, --resume CHECKPOINT'):
+                       'Use --resume CHECKPOINT'):
         find_checkpoint(work_dir)
 
 
@@ -186,8 +186,9 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
         write_bytes(self, content)
 
     monkeypatch.setattr(Path, 'write_bytes', fill)
-    with pytest.raises(UserError, match=r"can't write .*iter_3.pth: No space left on device. The "
-                       'checkpoints before it are whole: make room, and go on with --resume'):
+    with pytest.raises(UserError, match=r"can't write .*iter_3.pth: No space left on device. "
+                       'Earlier checkpoints are intact: free disk space, and continue with '
+                       '--resume'):
         train(tmp_path, 4, 1)
     assert names(tmp_path) == {'iter_2.pth', 'last_checkpoint'}
     assert find_checkpoint(tmp_path) == f'{tmp_path}/iter_2.pth'

@@ -236,7 +236,7 @@ def test_refuses_what_holds_for_the_example_alone(tmp_path):
 
 
 def test_refuses_another_ending(tmp_path):
-    refuse(tmp_path, 'files of the format torchscript end in .pt, .*model.onnx does not',
+    refuse(tmp_path, 'files of the format torchscript end with .pt, .*model.onnx does not',
            'torchscript', name='model.onnx')
 
 

@@ -48,7 +48,7 @@ def test_downloads_are_read_as_data_too(safe_loading, server, tmp_path, monkeypa
     loaded = CheckpointLoader.load_checkpoint(f'{server}/good.pth', map_location='cpu')
     assert loaded['state_dict']['a'].tolist() == [1, 1]
     assert (tmp_path / 'hub/checkpoints/good.pth').exists()
-    with pytest.raises(ValueError, match='bad.pth was refused, and nothing in it was run'):
+    with pytest.raises(ValueError, match='bad.pth was rejected, and no code in it was run'):
         CheckpointLoader.load_checkpoint(f'{server}/bad.pth')
     assert not (tmp_path / 'created').exists()
 
@@ -57,7 +57,7 @@ def test_downloads_are_read_as_data_too(safe_loading, server, tmp_path, monkeypa
     's3://a/b.pth', 'petrel:s3://a', 'petrel://a', 'pavi://a', 'modelzoo://x', 'mmcls://x',
     'torchvision://resnet50', 'openmmlab://x', 'open-mmlab://x', 'open-mmlab:s3://x', 'ftp://x'])
 def test_other_addresses_are_refused(address, safe_loading):
-    with pytest.raises(ValueError, match='is neither a file nor an http.s. address: download it'):
+    with pytest.raises(ValueError, match='is neither a file nor an http.s. URL: download it'):
         CheckpointLoader.load_checkpoint(address)
 
 
@@ -71,7 +71,7 @@ def test_what_mmengine_writes_is_data(tmp_path):
     torch.save(dict(state_dict=WEIGHTS, message_hub=hub.state_dict(),
                     meta=dict(dataset_meta=dataset_meta)), tmp_path / 'x.pth')
     if not HAS_SAFE_GLOBALS:
-        with pytest.raises(ValueError, match='was refused, and nothing in it was run'):
+        with pytest.raises(ValueError, match='was rejected, and no code in it was run'):
             load_checkpoint(tmp_path / 'x.pth')
     read = load_checkpoint(tmp_path / 'x.pth', trust=not HAS_SAFE_GLOBALS)
     assert read['message_hub']['log_scalars']['train/loss'].mean() == 2
@@ -86,7 +86,7 @@ def test_what_mmengine_writes_is_data(tmp_path):
 def test_nothing_else_is(harmful, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save(dict(state_dict=WEIGHTS, extra=harmful), 'x.pth')
-    with pytest.raises(ValueError, match='was refused, and nothing in it was run'):
+    with pytest.raises(ValueError, match='was rejected, and no code in it was run'):
         load_checkpoint('x.pth')
     assert os.listdir() == ['x.pth']
 
@@ -107,5 +107,5 @@ def of_classes(**dataset_meta):
 ])
 def test_malformed_content(content, message, tmp_path):
     torch.save(content, tmp_path / 'x.pth')
-    with pytest.raises(ValueError, match=f'x.pth was refused: .*{message}'):
+    with pytest.raises(ValueError, match=f'x.pth was rejected: .*{message}'):
         load_checkpoint(tmp_path / 'x.pth')

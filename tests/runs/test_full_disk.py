@@ -43,7 +43,7 @@ def test_a_full_disk(alone, tmp_path):
         env=os.environ | dict(PYTHONPATH=f'{ROOT}:{ROOT}/tests'))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert (f"train.py: error: can't write {tmp_path}/work/iter_6.pth: No space left on device. "
-            'The checkpoints before it are whole: make room, and go on with --resume'
+            'Earlier checkpoints are intact: free disk space, and continue with --resume'
             ) in done.stderr
     assert curve(records(tmp_path / 'kept')) == alone
 
