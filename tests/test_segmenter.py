@@ -33,13 +33,6 @@ def load(model, weights):
     model.load_state_dict({ours: weights[name] for name, ours in names.items() if ours})
 
 
-def agree_on_labels(scale, sample, theirs, clear):
-    share, differ = clear.float().mean(), sample.pred_sem_seg.data[0] != theirs
-    assert share > 0.5
-    released.agree(f'segmenter, {scale}-scale labels that differ where the margin is above 1e-3 '
-                   f'({share:.1%} of the pixels)', differ[clear].float().mean().item(), 0)
-
-
 @pytest.fixture
 def cfg():
     """The shipped config at the golden files' sizes."""
@@ -101,34 +94,43 @@ def test_training_steps_of_the_released_segmenter():
                    (apart / moved).item(), 1e-4)
 
 
-@pytest.mark.released
-@torch.no_grad()
-def test_label_map_of_an_ade20k_image(cfg, model):
+@pytest.fixture
+def golden_labels():
+    """What the released code makes of an image of ADE20K."""
     if not IMAGE.exists():
         pytest.skip(f'ADE20K may not be shipped: {IMAGE.relative_to(ROOT)} is not there')
-    golden = released.read('cbt_segmenter_ade1')
-    pipeline = Compose([t for t in cfg.test_pipeline if t.type != 'LoadAnnotations'])
-    [sample] = model.test_step(pseudo_collate([pipeline(dict(img_path=str(IMAGE)))]))
-    clear = golden['margin.single_scale'] > 1e-3
-    agree_on_labels('single', sample, golden['labels.single_scale'], clear)
+    return released.read('cbt_segmenter_ade1')
+
+
+def agree_on_labels(golden, scale, model, pipeline):
+    """Tests an image; labels are compared where the two best classes are apart."""
+    data = pseudo_collate([Compose(pipeline)(dict(img_path=str(IMAGE)))])
+    [sample] = model.test_step(data)
+    clear = golden[f'margin.{scale}'] > 1e-3
+    share = clear.float().mean()
+    assert share > 0.5
+    differ = sample.pred_sem_seg.data[0] != golden[f'labels.{scale}']
+    released.agree(f'segmenter, {scale} labels that differ where the margin is above 1e-3 '
+                   f'({share:.1%} of the pixels)', differ[clear].float().mean().item(), 0)
+
+
+@pytest.mark.released
+@torch.no_grad()
+def test_label_map_of_an_ade20k_image(cfg, model, golden_labels):
+    agree_on_labels(golden_labels, 'single_scale', model,
+                    [step for step in cfg.test_pipeline if step.type != 'LoadAnnotations'])
 
 
 @pytest.mark.slow
 @pytest.mark.released
 @torch.no_grad()
-def test_multi_scale_label_map_of_an_ade20k_image(cfg, model):
-    if not IMAGE.exists():
-        pytest.skip(f'ADE20K may not be shipped: {IMAGE.relative_to(ROOT)} is not there')
-    golden = released.read('cbt_segmenter_ade1')
+def test_multi_scale_label_map_of_an_ade20k_image(cfg, model, golden_labels):
     load, tta = cfg.tta_pipeline
     resizes, flips, *_, pack = tta.transforms
     for resize, ratio in zip(resizes, cfg.tta_ratios):
         resize.scale = (int(1024 * ratio), int(256 * ratio))
-    pipeline = Compose([load, dict(type='TestTimeAug', transforms=[resizes, flips, pack])])
-    tta_model = SegTTAModel(model)
-    [sample] = tta_model.test_step(pseudo_collate([pipeline(dict(img_path=str(IMAGE)))]))
-    clear = golden['margin.multi_scale_flip'] > 1e-3
-    agree_on_labels('multi', sample, golden['labels.multi_scale_flip'], clear)
+    agree_on_labels(golden_labels, 'multi_scale_flip', SegTTAModel(model),
+                    [load, dict(type='TestTimeAug', transforms=[resizes, flips, pack])])
 
 
 @torch.no_grad()

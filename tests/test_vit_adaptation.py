@@ -16,14 +16,13 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from PIL import Image
 from safetensors.torch import save_file
-from timm.loss import LabelSmoothingCrossEntropy
 from torchvision import transforms
 
 import cbsa_mm  # noqa: F401
 from cbsa_mm.checkpoints import PLAIN_VIT
 from cbsa_mm.engine.checks import check_pretrained
 from cbsa_mm.errors import UserError
-from cbsa_mm.inference import load_from_timm
+from cbsa_mm.inference import load_from_timm, use_safe_loading
 
 CONFIGS = Path(__file__).parents[1] / 'configs/vit_adaptation'
 TINY = dict(embed_dim=24, depth=2, num_heads=3)  # in timm's words
@@ -85,16 +84,6 @@ def test_learning_rates_of_the_50_epochs():
     assert e == 49
 
 
-def test_the_loss_is_timms():
-    loss = MODELS.build(Config.fromfile(CONFIGS / 'vit-t_in1k-224.py').model.head.loss)
-    loss.num_classes = 1000  # which the head tells it
-    logits = torch.randn(8, 1000, dtype=torch.double, requires_grad=True)
-    labels = torch.randint(1000, (8, ))
-    ours, theirs = loss(logits, labels), LabelSmoothingCrossEntropy(0.1)(logits, labels)
-    torch.testing.assert_close(ours, theirs)
-    torch.testing.assert_close(*(torch.autograd.grad(x, logits)[0] for x in (ours, theirs)))
-
-
 @pytest.mark.parametrize('pixels, short_side', [(224, 256), (384, 438)])
 @pytest.mark.parametrize('size', [(500, 600), (333, 250)])
 def test_evaluation_gives_torchvisions_pixels(pixels, short_side, size, tmp_path):
@@ -114,39 +103,28 @@ def test_evaluation_gives_torchvisions_pixels(pixels, short_side, size, tmp_path
 
 
 @pytest.fixture
-def timm_model():
+def timm_model(tmp_path):
+    """A model of timm's, in a folder with what timm would download and in files."""
     torch.manual_seed(0)
     model = timm.create_model('vit_tiny_patch16_224', img_size=64, num_classes=7, **TINY).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
+    save_file(model.state_dict(), tmp_path / 'model.safetensors')
+    torch.save(model.state_dict(), tmp_path / 'model.pth')
+    (tmp_path / 'config.json').write_text(json.dumps(dict(
+        architecture='vit_tiny_patch16_224', num_classes=7, model_args=dict(TINY, img_size=64),
+        pretrained_cfg=dict(num_classes=7, input_size=[3, 64, 64]))))
     return model
 
 
-def local_dir(folder, model):
-    """A folder from which timm loads a model, with what it would download."""
-    arguments = dict(TINY, img_size=64)
-    folder.mkdir()
-    save_file(model.state_dict(), folder / 'model.safetensors')
-    (folder / 'config.json').write_text(json.dumps(dict(
-        architecture='vit_tiny_patch16_224', num_classes=7, model_args=arguments,
-        pretrained_cfg=dict(num_classes=7, input_size=[3, 64, 64]))))
-    return f'timm://local-dir:{folder}'
-
-
-@pytest.mark.parametrize('source', ['timm', 'safetensors', 'pth'])
-def test_starts_from_timms_weights_head_included(source, timm_model, tmp_path):
-    from cbsa_mm.inference import use_safe_loading
+@pytest.mark.parametrize('checkpoint', [
+    'timm://local-dir:{}', '{}/model.safetensors', '{}/model.pth'])
+def test_starts_from_timms_weights_head_included(checkpoint, timm_model, tmp_path):
     use_safe_loading()  # as the tools do
-    checkpoint = local_dir(tmp_path / 'vit', timm_model)
-    if source == 'safetensors':
-        checkpoint = str(tmp_path / 'vit/model.safetensors')
-    elif source == 'pth':
-        checkpoint = str(tmp_path / 'vit.pth')
-        torch.save(timm_model.state_dict(), checkpoint)
     cfg = load('vit-t_in1k-224', num_classes=7, img_size=64,
                embed_dims=24, num_layers=2, num_heads=3)
-    cfg.model.backbone.init_cfg.checkpoint = checkpoint
-    cfg.model.head.init_cfg.override.checkpoint = checkpoint
+    cfg.model.backbone.init_cfg.checkpoint = checkpoint.format(tmp_path)
+    cfg.model.head.init_cfg.override.checkpoint = checkpoint.format(tmp_path)
     model = MODELS.build(cfg.model).eval()
     check_pretrained(model)
     model.init_weights()

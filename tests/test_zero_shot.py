@@ -49,22 +49,25 @@ def camvid(tmp_path):
         image.save(tmp_path / f'data/camvid/images/val/{i}.jpg')
 
 
+def scores(run_tool, *arguments):
+    """What the tool finds."""
+    run_tool('zero_shot_seg', *arguments, '--json', 'scores.json')
+    return json.loads(Path('scores.json').read_text())['results']
+
+
 def test_scores_on_shapes(make, run_tool, capsys):
-    segmenter, checkpoint = make('cbt-t_shapes')
     classifier, _ = make('cbt-t_shapes-cls', 'TSSA')
-    run_tool('zero_shot_seg', segmenter, checkpoint, classifier, 'none', '--json', 'scores.json')
+    results = scores(run_tool, *make('cbt-t_shapes'), classifier, 'none')
     printed = capsys.readouterr().out
-    results = json.loads(Path('scores.json').read_text())['results']
     assert [result['name'] for result in results] == [
         'cbt-t_shapes_CBSA, cbt-t_shapes_CBSA', 'cbt-t_shapes-cls_TSSA, random weights']
     for result in results:
         assert result['size'] == [64, 64]
         for part in PARTS:
-            scores = result[part]
-            assert scores['num_images'] == 3
-            assert len(scores['layers']) == 2 and all(0 < s < 1 for s in scores['layers'])
-            assert max(scores['layers']) <= scores['any_layer'] < 1
-            assert f'{scores["any_layer"]:.3f}' in printed
+            assert result[part]['num_images'] == 3
+            layers, best = result[part]['layers'], result[part]['any_layer']
+            assert len(layers) == 2 and 0 < min(layers) <= max(layers) <= best < 1
+            assert f'{best:.3f}' in printed
     with Image.open('zero_shot.png') as picture:
         assert min(picture.size) > 500
 
@@ -89,44 +92,39 @@ def perfect(monkeypatch):
 
 
 def test_a_perfect_map_scores_1(voc, perfect, make, run_tool):
-    config, _ = make('cbt-t_shapes')
-    run_tool('zero_shot_seg', config, 'none', '--voc', voc, '--json', 'all.json', '--threshold', 1)
-    [result] = json.loads(Path('all.json').read_text())['results']
+    arguments = make('cbt-t_shapes')[0], 'none', '--voc', voc
+    [result] = scores(run_tool, *arguments, '--threshold', 1)
     assert [result[part]['layers'] for part in PARTS] == [[1, 1]] * 3
-    run_tool('zero_shot_seg', config, 'none', '--voc', voc, '--json', 'part.json', '--num', 2)
-    [result] = json.loads(Path('part.json').read_text())['results']  # 60 % of 40, 16 and 8 patches
+    [result] = scores(run_tool, *arguments, '--num', 2)  # 60 % of 40, 16 and 8 patches
     assert [result[part]['num_images'] for part in PARTS] == [2] * 3
     assert [result[part]['any_layer'] for part in PARTS] == pytest.approx([24 / 40, 10 / 16, 5 / 8])
 
 
 def test_an_image_without_a_part_is_left_out(voc, perfect, make, run_tool):
-    config, _ = make('cbt-t_shapes')
+    arguments = make('cbt-t_shapes')[0], 'none', '--voc', voc
     path = voc / 'SegmentationClass/1.png'
     Image.fromarray(np.zeros((32, 64), np.uint8)).save(path)
-    run_tool('zero_shot_seg', config, 'none', '--voc', voc, '--json', 'scores.json',
-             '--threshold', 1)
-    [result] = json.loads(Path('scores.json').read_text())['results']
+    [result] = scores(run_tool, *arguments, '--threshold', 1)
     assert [result[part]['num_images'] for part in PARTS] == [2, 3, 2]
     assert [result[part]['any_layer'] for part in PARTS] == pytest.approx([1, (2 + 40 / 64) / 3, 1])
-    (voc / 'ImageSets/Segmentation/val.txt').write_text('1')
-    with pytest.raises(SystemExit, match='none of the 1 images has a pixel of foreground'):
-        run_tool('zero_shot_seg', config, 'none', '--voc', voc)
-    (voc / 'ImageSets/Segmentation/val.txt').write_text('')
-    with pytest.raises(SystemExit, match='the data set has no images'):
-        run_tool('zero_shot_seg', config, 'none', '--voc', voc)
+    for names, message in (('1', 'none of the 1 images has a pixel of foreground'),
+                           ('', 'the data set has no images')):
+        (voc / 'ImageSets/Segmentation/val.txt').write_text(names)
+        with pytest.raises(SystemExit, match=message):
+            run_tool('zero_shot_seg', *arguments)
 
 
-def test_voc_that_is_not_there(voc, make, run_tool):
-    config, _ = make('cbt-t_shapes')
-    for root, missing in ((Path('data/VOC'), 'JPEGImages'), (voc.parent, 'JPEGImages'),
-                          (voc, 'ImageSets/Segmentation/val.txt')):
-        (root / missing).unlink(missing_ok=True)
-        with pytest.raises(SystemExit) as error:
-            run_tool('zero_shot_seg', config, 'none', '--voc', root)
-        assert str(error.value).endswith(
-            f'there is no {root / missing}. PASCAL VOC 2012 is expected as it unpacks, in '
-            f'VOCdevkit/VOC2012:\n  {root}/JPEGImages/*.jpg\n  {root}/SegmentationClass/*.png\n'
-            f'  {root}/ImageSets/Segmentation/val.txt')
+@pytest.mark.parametrize('root, missing', [
+    ('data/VOC', 'JPEGImages'), ('VOCdevkit', 'JPEGImages'),
+    ('VOCdevkit/VOC2012', 'ImageSets/Segmentation/val.txt')])
+def test_voc_that_is_not_there(root, missing, voc, make, run_tool):
+    (voc / 'ImageSets/Segmentation/val.txt').unlink()
+    with pytest.raises(SystemExit) as error:
+        run_tool('zero_shot_seg', make('cbt-t_shapes')[0], 'none', '--voc', root)
+    assert str(error.value).endswith(
+        f'there is no {root}/{missing}. PASCAL VOC 2012 is expected as it unpacks, in '
+        f'VOCdevkit/VOC2012:\n  {root}/JPEGImages/*.jpg\n  {root}/SegmentationClass/*.png\n'
+        f'  {root}/ImageSets/Segmentation/val.txt')
     assert not Path('zero_shot.png').exists()
 
 
@@ -147,9 +145,7 @@ def test_foreground_by_name(camvid, run_tool):
         run_tool('zero_shot_seg', CAMVID, 'none')
     with pytest.raises(SystemExit, match='bus, cat: no class of the data set, which are sky, buil'):
         run_tool('zero_shot_seg', CAMVID, 'none', '--foreground', 'bus', 'car', 'cat')
-    run_tool('zero_shot_seg', CAMVID, 'none', '--foreground', 'car', '--size', 48, 64, '--json',
-             'scores.json')
-    [result] = json.loads(Path('scores.json').read_text())['results']
+    [result] = scores(run_tool, CAMVID, 'none', '--foreground', 'car', '--size', 48, 64)
     assert result['size'] == [48, 64]
     assert all(result[part]['num_images'] == 2 for part in PARTS)
 
