@@ -54,14 +54,9 @@ def test_without_checkpoints_a_run_starts_anew(tmp_path, said):
     assert said == [f'--resume: {tmp_path} has no checkpoint yet, so the training starts anew']
 
 
-def flip(content):
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1:]
-
-
 @pytest.mark.parametrize('damage, fault', [
-    (lambda content: content[:-100], 'is cut off'), (flip, 'is damaged'),
-    (lambda content: b'', 'is empty'), (None, 'there is no checkpoint')])
+    (lambda content: content[:-100], 'is cut off'), (lambda content: b'', 'is empty'),
+    (None, 'there is no checkpoint')])
 def test_a_damaged_checkpoint_is_passed_over(damage, fault, work_dir, said):
     def spoil(name):
         file = work_dir / f'{name}.pth'
