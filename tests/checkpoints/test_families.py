@@ -1,79 +1,62 @@
 """Released layouts: told apart, measured, checked, mapped and mapped back."""
+import numpy as np
 import pytest
 import released
 import released_models as models
 import torch
 
 from cbsa_mm.checkpoints import convert, describe, identify, restore
+from cbsa_mm.checkpoints.tables import DEPICT_CA_SEGMENTER, DEPICT_SA_SEGMENTER
 
 STEM = {'to_patch_embedding.proj.0.0.weight': torch.ones(1)}
 LAYER = 'transformer.layers.0.0.fn'
-
-
-def depict_segmenter(kind):
-    """The released decoder's numbers with an encoder that fits."""
-    decoder = released.weights(f'depict_{kind}_decoder')
-    return {f'decoder.{name}': tensor for name, tensor in decoder.items()} | {
-        f'encoder.{name}': tensor for name, tensor in models.make_vit(32, 1, 17).items()}
-
-
-@pytest.mark.parametrize('weights, library', [
-    (depict_segmenter('sa'), None),
-    (depict_segmenter('ca'), None),
-    (models.make_classifier(48, 2, 3, classes=7, side=64, p=5), 'mmpretrain'),
-    (models.make_segmenter(16, 1, 1, side=32, classes=2, distilled=True), 'mmseg'),
-    (models.make_vit(16, 2, 18, distilled=True), 'mmpretrain'),
-])
-def test_round_trip_is_exact(weights, library):
-    converted = convert(weights, library)
-    family, back = restore(converted.state_dict, converted.released)
-    assert family is converted.family
-    assert released.equal(back, weights)
+DEPICT = dict(
+    embed_dims=32, num_layers=1, num_tokens=17, num_labels=5, mlp_dims=128, patch_size=16,
+    in_channels=3, num_classes=150, decoder_num_layers=2, decoder_inner_dims=300,
+    decoder_num_cross_layers=3, decoder_cross_inner_dims=150)
 
 
 @pytest.mark.parametrize('library', ['mmseg', 'mmpretrain'])
 @pytest.mark.parametrize('prefix', ['', 'opt/target/'])
-def test_jax_layout(prefix, library):
-    arrays = models.make_augreg(24, 2, 3, 10)
-    arrays = {prefix + name: array for name, array in arrays.items()}
+def test_jax_layout(prefix, library, tmp_path):
+    """It becomes what timm makes of it."""
+    arrays = {prefix + name: array for name, array in models.make_augreg(24, 2, 3, 10).items()}
+    np.savez(tmp_path / 'vit.npz', **{name: array.numpy() for name, array in arrays.items()})
+    timm = models.timm_vit(24, 2, 3, side=48)
+    timm.load_pretrained(tmp_path / 'vit.npz')
+    arrays |= {f'{prefix}pre_logits/kernel': torch.ones(24, 24),
+               f'{prefix}pre_logits/bias': torch.ones(24)}
     converted = convert(arrays, library)
     assert converted.sizes['num_heads'] == 3
-    # The same weights by timm's names become the same tensors.
-    timm = convert(models.make_vit(24, 2, 10), library)
-    assert released.equal(converted.state_dict, timm.state_dict)
+    expected = convert(timm.state_dict(), library).state_dict
+    assert released.equal(converted.state_dict, expected)
     family, back = restore(converted.state_dict, converted.released)
     assert family.is_jax
     assert released.equal(back, arrays)
 
 
-def test_sizes_of_a_classifier():
-    facts = describe(convert(models.make_classifier(48, 2, 3, classes=7, side=64, p=5)))
-    assert facts | dict(
+@pytest.mark.parametrize('weights, expected', [
+    (models.make_classifier(48, 2, 3, classes=7, side=64, p=5), dict(
         embed_dims=48, num_layers=2, num_heads=3, head_dims=5, num_classes=7, img_size=(64, 64),
-        patch_size=16, in_channels=3) == facts
-
-
-@pytest.mark.parametrize('distilled', [False, True])
-def test_sizes_of_a_segmenter(distilled):
-    weights = models.make_segmenter(192, 1, 2, side=96, classes=21, distilled=distilled)
-    facts = describe(convert(weights))
-    assert facts | dict(
+        patch_size=16, in_channels=3)),
+    (models.make_segmenter(192, 1, 2, side=96, classes=21), dict(
         embed_dims=192, num_layers=1, num_heads=3, head_dims=64, mlp_dims=768, num_classes=21,
         decoder_num_layers=2, decoder_num_heads=3, decoder_head_dims=100, img_size=(96, 96),
-        patch_size=16, distilled=distilled) == facts
-    assert facts['mean'] == ([123.675, 116.28, 103.53] if distilled else [127.5] * 3)
-    assert facts['num_parameters'] == sum(
-        tensor.numel() for name, tensor in weights.items() if '.head' not in name)
-
-
-@pytest.mark.parametrize('kind', ['sa', 'ca'])
-def test_sizes_of_a_depict_segmenter(kind):
-    facts = describe(convert(depict_segmenter(kind)))
-    expected = dict(head=f'DEPICT{kind.upper()}Head', decoder_num_layers=3, decoder_num_heads=3,
-                    decoder_head_dims=100, num_classes=150)
-    if kind == 'ca':
-        expected |= dict(decoder_num_cross_layers=3, decoder_cross_head_dims=50)
+        patch_size=16, distilled=False, mean=[127.5] * 3)),
+    (models.make_segmenter(192, 1, 2, side=96, distilled=True), dict(
+        img_size=(96, 96), distilled=True, mean=[123.675, 116.28, 103.53])),
+    (models.make(DEPICT_SA_SEGMENTER, **DEPICT), dict(
+        head='DEPICTSAHead', decoder_num_layers=2, decoder_num_heads=3, decoder_head_dims=100,
+        num_classes=150)),
+    (models.make(DEPICT_CA_SEGMENTER, **DEPICT), dict(
+        head='DEPICTCAHead', decoder_num_cross_layers=3, decoder_cross_head_dims=50)),
+])
+def test_sizes(weights, expected):
+    facts = describe(convert(weights))
     assert facts | expected == facts
+    used = [tensor for name, tensor in weights.items() if '.head' not in name and 'running' not in
+            name and 'num_batches' not in name]
+    assert facts['num_parameters'] == sum(tensor.numel() for tensor in used)
 
 
 def test_patches_of_crate():
@@ -113,44 +96,27 @@ def test_refuses_the_unknown():
         convert(models.make_classifier(16, 1, 2, side=32), 'mmseg')
 
 
-def drop(weights):
-    del weights['mlp_head.1.bias']
-
-
-def add(weights):
-    weights['transformer.layers.0.0.fn.gate'] = torch.ones(1)
-
-
-def round_off(weights):
-    weights['cls_token'] = weights['cls_token'].long()
-
-
-def reshape(weights):
-    weights['transformer.layers.1.1.fn.weight'] = torch.ones(16, 8)
-
-
-def spoil(weights):
-    weights['cls_token'][0, 0, 3] = float('nan')
-
-
-@pytest.mark.parametrize('change, message', [
-    (drop, '1 tensor missing: mlp_head.1.bias'),
-    (add, '1 tensor unknown: transformer.layers.0.0.fn.gate'),
-    (round_off, r'1 tensor not floating-point: cls_token \(torch.int64\)'),
-    (reshape, r'layers.1.1.fn.weight is \(16, 8\) where the other tensors need \(16, 16\)'),
-    (spoil, r'1 tensor not finite \(NaN or infinite\): cls_token'),
+@pytest.mark.parametrize('name, value, message', [
+    ('mlp_head.1.bias', None, '1 tensor missing: mlp_head.1.bias'),
+    (f'{LAYER}.gate', torch.ones(1), f'1 tensor unknown: {LAYER}.gate'),
+    ('cls_token', torch.ones(1, 1, 16).long(),
+     r'1 tensor not of floating point: cls_token \(torch.int64\)'),
+    ('transformer.layers.1.1.fn.weight', torch.ones(16, 8),
+     r'layers.1.1.fn.weight is \(16, 8\) where the other tensors need \(16, 16\)'),
+    ('cls_token', torch.full((1, 1, 16), torch.nan),
+     r'1 tensor not finite \(NaN or infinite\): cls_token'),
 ])
-def test_refuses_weights_that_do_not_fit_together(change, message):
-    weights = models.make_classifier(16, 2, 2, side=32)
-    change(weights)
+def test_refuses_weights_that_do_not_fit_together(name, value, message):
+    weights = models.make_classifier(16, 2, 2, side=32) | {name: value}
+    if value is None:
+        del weights[name]
     with pytest.raises(ValueError, match=f'^this is a CBT classifier, but .*{message}'):
         convert(weights)
 
 
 def test_refuses_heads_that_do_not_divide():
     weights = models.make_classifier(16, 1, 2, side=32, p=7)
-    weights['transformer.layers.0.0.fn.step_x'] = torch.ones(3, 1, 1)
-    weights['transformer.layers.0.0.fn.step_rep'] = torch.ones(3, 1, 1)
+    weights |= {f'{LAYER}.{step}': torch.ones(3, 1, 1) for step in ('step_x', 'step_rep')}
     with pytest.raises(ValueError, match='3 heads do not divide'):
         convert(weights)
 

@@ -12,28 +12,19 @@ def test_loads_with_and_without_prefix():
     load_strictly(model, other.state_dict())
 
 
-def test_refuses_tensors_with_and_without_prefix():
-    state_dict = torch.nn.Linear(2, 3).state_dict()
-    with pytest.raises(UserError, match="has tensors twice, with and without the prefix 'module.'"):
-        load_strictly(torch.nn.Linear(2, 3), state_dict | {'module.bias': torch.zeros(3)})
-
-
-@pytest.mark.parametrize('bias', [torch.tensor([0, float('nan'), 1]), torch.full((3, ), torch.inf),
-                                  torch.zeros(3, dtype=torch.int8)])
-def test_refuses_what_are_no_weights(bias):
-    state_dict = torch.nn.Linear(2, 3).state_dict() | dict(bias=bias)
-    with pytest.raises(UserError, match='NaN, infinite values or integers are in 1 of the 2 '
-                       r'tensors of the checkpoint, such as bias \(torch'):
-        load_strictly(torch.nn.Linear(2, 3), state_dict)
-
-
 @pytest.mark.parametrize('change, message', [
-    (dict(weight=torch.zeros(3, 4)), 'size mismatch for weight'),
-    (dict(extra=torch.zeros(1)), 'Unexpected key'),
-    (dict(bias=None), 'Missing key'),
+    (dict(weight=torch.zeros(3, 4)), 'does not fit the model.*size mismatch for weight.*Use the '
+     'config'),
+    (dict(extra=torch.zeros(1)), 'does not fit the model.*Unexpected key.*Use the config'),
+    (dict(bias=None), 'does not fit the model.*Missing key.*Use the config'),
+    ({'module.bias': torch.zeros(3)}, "has tensors twice, with and without 'module.'"),
+    *[(dict(bias=bias), 'NaN, infinite values or integers are in 1 of the 2 tensors of the '
+       r'checkpoint, such as bias \(torch')
+      for bias in (torch.full((3, ), torch.nan), torch.full((3, ), torch.inf),
+                   torch.zeros(3, dtype=torch.int8))],
 ])
 def test_refuses_what_does_not_fit(change, message):
-    state_dict = {k: v for k, v in (torch.nn.Linear(2, 3).state_dict() | change).items()
-                  if v is not None}
-    with pytest.raises(UserError, match=f'does not fit the model.*{message}.*Use the config'):
+    state_dict = {name: tensor for name, tensor in
+                  (torch.nn.Linear(2, 3).state_dict() | change).items() if tensor is not None}
+    with pytest.raises(UserError, match=message):
         load_strictly(torch.nn.Linear(2, 3), dict(state_dict=state_dict))
