@@ -11,7 +11,7 @@ from mmengine.dist import barrier, get_local_rank
 from mmengine.runner import CheckpointLoader
 
 from cbsa_mm.checkpoints import find_state_dict, read_checkpoint
-from cbsa_mm.errors import UserError
+from cbsa_mm.errors import UserError, printable
 
 # Prefixes, as patterns, for which mmengine has loaders; '' matches all others.
 SCHEMES = ('', 'http://', 'https://', 'pavi://', r'(\S+\:)?s3://', r'(\S+\:)?petrel://',
@@ -68,7 +68,8 @@ def _check_meta(meta: Any) -> None:
     if not isinstance(dataset_meta, Mapping):
         raise UserError('its meta, or the dataset_meta in it, is not a dict')
     classes, palette = dataset_meta.get('classes') or (), dataset_meta.get('palette')
-    if not (isinstance(classes, list | tuple) and all(isinstance(name, str) for name in classes)):
+    if not (isinstance(classes, list | tuple)
+            and all(isinstance(name, str) and name == printable(name) for name in classes)):
         raise UserError('the classes in its dataset_meta are not a list of names')
     try:
         known = np.empty((0, 3)) if palette is None else np.asarray(palette, float)
