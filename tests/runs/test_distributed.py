@@ -169,12 +169,13 @@ export SLURM_NTASKS=2 SLURM_NODELIST="node[0-1]"
 for rank in 0 1; do SLURM_PROCID=$rank SLURM_LOCALID=$rank "$@" & done
 wait -n; wait -n
 '''
+SCONTROL = '#!/usr/bin/env bash\necho localhost\necho elsewhere\n'
 
 
 @pytest.mark.slow
 def test_slurm_tasks(pair, folder, launch):
     """With an srun that starts its tasks here."""
-    for name, text in (('srun', SRUN), ('scontrol', '#!/usr/bin/env bash\necho localhost\n')):
+    for name, text in (('srun', SRUN), ('scontrol', SCONTROL)):
         script = folder / 'bin' / name
         script.parent.mkdir(exist_ok=True)
         script.write_text(text)
