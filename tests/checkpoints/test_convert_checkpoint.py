@@ -214,6 +214,20 @@ def test_mmseg_loads_it_by_all_its_ways(run_tool, ade20k, tmp_path, capsys):
         assert text not in log + capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_trains_from_it_and_converts_back(run_tool, ade20k, tmp_path):
+    save_segmenter(tmp_path / 'checkpoint.pth', models.make_segmenter(192, 1, 1, side=160))
+    run_tool('convert_checkpoint', 'checkpoint.pth', 'cbt.pth', '--config', 'cbt.py')
+    run_tool('train', 'cbt.py', '--work-dir', 'work', '--cfg-options', 'load_from=cbt.pth',
+             'train_cfg.max_iters=1', 'train_cfg.val_interval=1', 'train_dataloader.num_workers=0',
+             'val_dataloader.num_workers=0', *[f'{split}_dataloader.dataset.data_root={ade20k}'
+                                               for split in ('train', 'val')],
+             'default_hooks.checkpoint.save_best=None')
+    run_tool('convert_checkpoint', 'work/iter_1.pth', 'trained.pth', '--to', 'official')
+    trained = torch.load('trained.pth', weights_only=True)['model']
+    assert trained['decoder.cls_emb'].shape == (1, 150, 192)
+
+
 def test_mmpretrain_loads_it_by_all_its_ways(run_tool, imagenet, tmp_path):
     from mmpretrain import ImageClassificationInferencer, get_model
     save_classifier(tmp_path / 'x.pth.tar', models.make_classifier(32, 2, 2))
