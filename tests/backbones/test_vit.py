@@ -24,10 +24,9 @@ def vit():
 
 def by_names_of(library, vit):
     """mmpretrain's state dict by the names of another library, with timm's classifier."""
-    tensors = vit.state_dict()
     if library == 'mmpretrain':
-        return tensors
-    tensors = {MMPRETRAIN_VIT.rename(k, 'ours'): v for k, v in tensors.items()}
+        return vit.state_dict()
+    tensors = {MMPRETRAIN_VIT.rename(k, 'ours'): v for k, v in vit.state_dict().items()}
     if library == 'mmseg':
         return {MMSEG_VIT.rename(k, 'released'): v for k, v in tensors.items()}
     return tensors | {'head.weight': torch.ones(7, 48), 'head.bias': torch.ones(7)}
