@@ -21,7 +21,8 @@ def image(tmp_path):
 def is_drawn(picture):
     """Whether a picture is large and of many colours."""
     with Image.open(picture) as image:
-        return min(image.size) > 300 and len(image.convert('RGB').getcolors(2**24)) > 100
+        colours = len(image.convert('RGB').getcolors(2**24))
+        return image.width * image.height > 300_000 and colours > 1000
 
 
 def test_attention_maps_of_several_models(make, image, run_tool):
