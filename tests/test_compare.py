@@ -60,7 +60,7 @@ def test_compares_and_goes_on_where_it_was(compare, capsys):
     assert {name: r['scores'] for name, r in again.items()} == {
         name: r['scores'] for name, r in first.items()}
     assert sorted(Path('work_dirs/compare').glob('*/seed*/2*')) == runs  # nothing was trained
-    with pytest.raises(SystemExit, match='holds a run with other options'):
+    with pytest.raises(SystemExit, match='has a run with other options'):
         compare('train_dataloader.batch_size=5', '--seeds', '0')
 
 
@@ -86,7 +86,7 @@ def test_equal_seeds_see_equal_data(images, tmp_path):
 
 def test_refuses_two_configs_of_one_name(run_tool, tmp_path):
     (tmp_path / 'cifar10_cbsa.py').touch()
-    with pytest.raises(SystemExit, match='give each file its own'):
+    with pytest.raises(SystemExit, match='file names must differ'):
         run_tool('compare', CONFIGS / 'cifar10_cbsa.py', tmp_path / 'cifar10_cbsa.py')
     assert not Path('work_dirs').exists()
 
