@@ -85,7 +85,7 @@ def test_equal_seeds_see_equal_data(images, tmp_path):
 
 def test_refuses_two_configs_of_one_name(run_tool, tmp_path):
     (tmp_path / 'cifar10_cbsa.py').touch()
-    with pytest.raises(SystemExit, match='give each file its own'):
+    with pytest.raises(SystemExit, match='file names must differ'):
         run_tool('compare', CONFIGS / 'cifar10_cbsa.py', tmp_path / 'cifar10_cbsa.py')
     assert not Path('work_dirs').exists()
 

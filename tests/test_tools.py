@@ -134,7 +134,7 @@ def test_reparameterized_checkpoint_predicts_the_same(trained, run_tool, capsys)
     config, checkpoint, *options = trained
     run_tool('reparameterize', config, checkpoint, 'deploy.pth', '--config-out', 'deploy.py',
              *options)
-    assert 'holds the deploy form of backbone' in capsys.readouterr().out
+    assert 'has the deploy form of backbone' in capsys.readouterr().out
     run_tool('test', 'deploy.py', 'deploy.pth', '--work-dir', 'deployed')
     run_tool('test', *trained, '--work-dir', 'plain')
     assert metrics('deployed') == pytest.approx(metrics('plain'), abs=0.1)
