@@ -19,15 +19,6 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     return A @ v, A
 
 
-<<<<<<< HEAD
-=======
-def linear_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention with products of ReLU features as weights instead of a softmax."""
-    weights = (F.relu(q) + 1e-6) @ (F.relu(k) + 1e-6).transpose(-1, -2)
-    return weights / (weights.sum(-1, keepdim=True) + 1e-6 * k.shape[-2]) @ v
-
-
->>>>>>> words
 def cbsa(x: Tensor, layer: dict, num_heads: int, grid: tuple, grid_size: int,
          offset: int) -> Tensor:
     """CBSA of tokens (B, N, d) with the parameters of one layer."""
