@@ -21,8 +21,8 @@ SHORT = ['train_cfg.max_iters=2', 'train_cfg.val_interval=2',
 
 
 @pytest.fixture(scope='module')
-def dist(tmp_path_factory):
-    """Wheel and sdist, built from what git would hand out."""
+def wheel(tmp_path_factory):
+    """The wheel, built by way of an sdist from what git would hand out."""
     source, dist = tmp_path_factory.mktemp('source'), tmp_path_factory.mktemp('dist')
     files = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '-z'], cwd=ROOT,
                            check=True, capture_output=True, text=True).stdout
@@ -31,11 +31,6 @@ def dist(tmp_path_factory):
             (source / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / file, source / file, follow_symlinks=False)
     subprocess.run([sys.executable, '-m', 'build', '-q', '--outdir', dist], cwd=source, check=True)
-    return dist
-
-
-@pytest.fixture(scope='module')
-def wheel(dist):
     [wheel] = dist.glob('*.whl')
     return wheel
 
