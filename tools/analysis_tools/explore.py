@@ -280,7 +280,7 @@ def serve(page, args: argparse.Namespace) -> None:
             prevent_thread_lock=True, footer_links=[], show_error=True,
             max_file_size=MAX_BYTES,
             app_kwargs=dict(middleware=[Middleware(OnlyThisPage, args.host)]),
-            theme=gr.themes.Base(font='sans-serif', font_mono='monospace'),  # none from elsewhere
+            theme=gr.themes.Base(font='sans-serif', font_mono='monospace'),  # no web fonts
             allowed_paths=[str(image.resolve()) for image in args.images])
     except OSError as error:
         raise UserError(f"can't serve on {args.host}, port {args.port}, which may be taken: give "
