@@ -243,7 +243,7 @@ def test_imagenet_config_trains_and_validates(run_tool, imagenet):
 
 @pytest.mark.parametrize('checkpoint, message', [
     ('none.pth', 'there is no checkpoint none.pth'),
-    ('http://127.0.0.1:9/vit.pth', "can't download weights .*Give a local file"),  # nobody listens
+    ('http://127.0.0.1:9/vit.pth', "can't download weights .*Use a local file"),  # nobody listens
     ('vit.pth', 'vit.pth do not fit the backbone: 149 of its 150 tensors'),
 ])
 def test_pretrained_weights_must_be_there_and_fit(checkpoint, message, run_tool, ade20k):

@@ -245,8 +245,8 @@ def test_mmpretrain_loads_it_by_all_its_ways(run_tool, imagenet, tmp_path):
 @pytest.mark.parametrize('arguments, message', [
     (['x.pth', 'x.pth'], 'SRC and DST are the same file'),
     (['x.pth', '.'], 'is a folder'),
-    (['x.pth', 'y.safetensors'], 'let DST end with .pth, not .safetensors'),
-    (['vit.pth', 'y.pth', '--config', 'y.py'], 'do not tell the num_heads .* give --num-heads'),
+    (['x.pth', 'y.safetensors'], 'DST must end with .pth, not .safetensors'),
+    (['vit.pth', 'y.pth', '--config', 'y.py'], 'needs num_heads, .* give --num-heads'),
     (['nan.pth', 'y.pth'], 'this is a CBT classifier, but 1 tensor not finite .*: cls_token'),
     (['run/segmenter.pth', 'y.pth'], 'belongs to another checkpoint: d_model is 32'),
     (['page.pth', 'y.pth'], 'page.pth is a web page'),

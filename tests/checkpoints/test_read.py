@@ -75,7 +75,7 @@ def test_a_file_that_is_cut_off(kind, share, tmp_path):
     save(path, kind)
     content = path.read_bytes()
     path.write_bytes(content[:int(share * len(content))])
-    with pytest.raises(ValueError, match='weights .*(cut off|damaged|not a checkpoint)') as error:
+    with pytest.raises(ValueError, match='weights .*(truncated|damaged|not a checkpoint)') as error:
         read_checkpoint(path)
     assert '\n' not in str(error.value)
 
@@ -103,8 +103,8 @@ def write_pytorchs_tar(path):
      'is a Git LFS pointer'),
     (lambda path: path.write_bytes(b'\xff\xd8\xff\xe0' + 600 * b'\0'),
      'is not a checkpoint: neither a PyTorch file'),
-    (lambda path: path.write_bytes(b'\x80'), 'is no checkpoint, or a damaged one'),
-    (lambda path: torch.save([torch.ones(2)], path), 'holds a list, not a state dict'),
+    (lambda path: path.write_bytes(b'\x80'), 'is not a checkpoint, or it is damaged'),
+    (lambda path: torch.save([torch.ones(2)], path), 'contains a list, not a state dict'),
     (lambda path: torch.jit.script(torch.nn.Linear(2, 2)).save(path),
      'is a TorchScript program, not weights'),
     (write_zip, 'is an archive, not a checkpoint'),
@@ -140,5 +140,5 @@ def test_no_state_dict(checkpoint):
     torch.ones(2, dtype=torch.cfloat), torch.ones(2).to_sparse(), torch.ones(2, device='meta'),
     torch.ones(1).expand(10**12)])
 def test_tensors_that_are_no_weights(tensor):
-    with pytest.raises(ValueError, match='1 tensor of a kind that weights are not .*: b'):
+    with pytest.raises(ValueError, match='1 tensor that cannot be weights .*: b'):
         find_state_dict(WEIGHTS | {'b': tensor})
