@@ -80,6 +80,28 @@ def test_a_file_that_is_cut_off(kind, share, tmp_path):
     assert '\n' not in str(error.value)
 
 
+def pack(path, kind):
+    """64 MiB of zeros in a file of a few KiB."""
+    with open(path, 'wb') as file:
+        if kind == 'npz':
+            np.savez_compressed(file, cls=np.zeros(2**24, np.float32))
+            return
+    torch.save(dict(a=torch.zeros(2**24)), path)
+    with zipfile.ZipFile(path) as plain:
+        entries = {name: plain.read(name) for name in plain.namelist()}
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as packed:
+        for name, content in entries.items():
+            packed.writestr(name, content)
+
+
+@pytest.mark.parametrize('mmap', [False, True])
+@pytest.mark.parametrize('kind', ['zip', 'npz'])
+def test_a_small_file_that_would_fill_the_memory(kind, mmap, tmp_path):
+    pack(tmp_path / 'x.pth', kind)
+    with pytest.raises(ValueError, match='x.pth is rejected: it would unpack to 64 MiB'):
+        read_checkpoint(tmp_path / 'x.pth', mmap=mmap)
+
+
 def write_tar(path, mode='w', name='weights.pth'):
     with tarfile.open(path, mode, format=tarfile.USTAR_FORMAT, encoding='latin-1') as file:
         file.addfile(tarfile.TarInfo(name))
@@ -142,3 +164,8 @@ def test_no_state_dict(checkpoint):
 def test_tensors_that_are_no_weights(tensor):
     with pytest.raises(ValueError, match='1 tensor that cannot be weights .*: b'):
         find_state_dict(WEIGHTS | {'b': tensor})
+
+
+def test_names_that_would_control_the_terminal():
+    with pytest.raises(ValueError, match=r"control characters: 'a\\x1b\[2J'"):
+        find_state_dict({'a\x1b[2J': torch.ones(2)})

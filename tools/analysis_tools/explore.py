@@ -6,10 +6,17 @@ Works with segmenters and classifiers; the image goes through the config's test 
 through the model as a whole.
 """
 import argparse
+import ipaddress
 import os
+import signal
+import socket
+import sys
+import warnings
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import numpy as np
 import torch.nn.functional as F
@@ -26,11 +33,15 @@ from cbsa_mm.interpret.views import mark, mosaic, overlay, paint
 os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'  # gradio reads it when it is imported
 try:
     import gradio as gr
+    from starlette.datastructures import Headers
+    from starlette.middleware import Middleware
+    from starlette.responses import PlainTextResponse
 except ImportError:
     gr = None
 
 PLACE, CLASS_TOKEN = 'the clicked position', 'the class token'
 PICTURE = 512  # approximate side of a small image on the page, in pixels
+MAX_BYTES, MAX_PIXELS = 2**25, 2**25  # of an image that is dropped on the page
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,6 +58,38 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+class OnlyThisPage:
+    """Answers only requests that the page itself sends, of a size that it sends.
+
+    Another site could make the browser send some: from its own page, as the Origin tells, or to a
+    name of its own that leads to this machine, as the Host tells.
+    """
+
+    def __init__(self, app, address: str) -> None:
+        self.app = app
+        self.names = {address, 'localhost', '127.0.0.1', '::1', socket.gethostname().lower()}
+        self.any_address = address in ('0.0.0.0', '::')
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope['type'] == 'http':
+            headers, answer = Headers(scope=scope), self.app
+            host = headers.get('host', '')
+            origin = headers.get('origin', f'http://{host}')
+            if not self._is_own(host) or origin.split('://')[-1] != host:
+                answer = PlainTextResponse('not from the page itself', 403)
+            elif int(headers.get('content-length', 0)) > 2 * MAX_BYTES:
+                answer = PlainTextResponse('too large', 413)
+            return await answer(scope, receive, send)
+        await self.app(scope, receive, send)
+
+    def _is_own(self, host: str) -> bool:
+        try:
+            name = urlsplit(f'//{host}').hostname or ''
+            return name in self.names or self.any_address and bool(ipaddress.ip_address(name))
+        except ValueError:  # neither a name nor an address
+            return False
+
+
 @dataclass
 class Opened:
     """An image after the forward pass, enlarged for the page if it is small."""
@@ -55,7 +98,18 @@ class Opened:
     logits: Tensor
 
 
+def check_size(path: str | Path) -> None:
+    try:
+        Image.open(path).close()  # reads no more than the size, and refuses a large one
+    except Image.DecompressionBombError as error:
+        raise UserError(f'image {Path(path).name} has more than {MAX_PIXELS:,} pixels: scale it '
+                        'down') from error
+    except OSError:  # no image, as the pipeline will say
+        pass
+
+
 def open_image(cfg: Config, model: nn.Module, path: str) -> Opened:
+    check_size(path)
     inputs, image = read_image(cfg, model, path)
     with Recorder(model) as recorder:
         logits = predict(model, inputs)
@@ -202,23 +256,34 @@ def build_page(cfg: Config, model: nn.Module, images: list[Path]):
 
 def main() -> None:
     args = parse_args()
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # PIL warns from here, and refuses twice as many
+    warnings.simplefilter('ignore', Image.DecompressionBombWarning)
     use_safe_loading(args.trust_checkpoint)
     if gr is None:
         raise UserError("the page needs gradio: pip install 'gradio>=6,<7'")
     for image in args.images:
         if not image.is_file():
             raise UserError(f'there is no image {image}')
+        check_size(image)
     cfg = load_config(args.config)
     model = load_model(cfg, args.checkpoint, trust=args.trust_checkpoint)
-    page = build_page(cfg, model, args.images)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that this deletes the uploads:
+    with TemporaryDirectory(prefix='explore-') as uploads:
+        os.environ['GRADIO_TEMP_DIR'] = uploads
+        serve(build_page(cfg, model, args.images), args)
+
+
+def serve(page, args: argparse.Namespace) -> None:
     try:
         page.launch(
             server_name=args.host, server_port=args.port, share=False, ssr_mode=False, quiet=True,
-            prevent_thread_lock=True, footer_links=[],
+            prevent_thread_lock=True, footer_links=[], show_error=True,
+            max_file_size=MAX_BYTES,
+            app_kwargs=dict(middleware=[Middleware(OnlyThisPage, args.host)]),
             theme=gr.themes.Base(font='sans-serif', font_mono='monospace'),  # no web fonts
             allowed_paths=[str(image.resolve()) for image in args.images])
     except OSError as error:
-        raise UserError(f"can't serve on {args.host}, port {args.port}, which may be in use: try "
+        raise UserError(f"can't serve on {args.host}, port {args.port}, which may be taken: give "
                         'another --port') from error
     print(f'The page is {page.local_url}; Ctrl+C ends it')
     page.block_thread()
