@@ -104,7 +104,7 @@ def test_builds_at_full_size_as_its_metafile_says(path, monkeypatch):
             model(torch.zeros(1, 3, height, width), mode='tensor')))
     assert outputs[0].shape[:2] == (1, head.num_classes)
     listed = LISTED[str(path.relative_to(CONFIGS.parent))]
-    assert listed['Input Size'] == [height, width]
+    assert listed['Input Size'] == f'{height} x {width}'  # a text, as mim expects
     assert listed['Parameters'] == sum(p.numel() for p in model.parameters())
     assert listed['FLOPs'] == flops
     for split in ('train', 'val', 'test'):
