@@ -43,7 +43,7 @@ def test_figures_are_those_of_the_config(model):
         assert f'Published: {metric}' in header
         assert 'published' in model['Metadata']['Results']
     assert bool(re.search(r'Published: [\d.]+ (top-1|mIoU)', header)) == bool(result['Metrics'])
-    assert model['Weights'] is None
+    assert model['Weights'] == 'unpublished://'
 
 
 def test_paths_of_configs():
@@ -100,6 +100,21 @@ print('LABEL', inferencer('image.png')[0]['pred_label'] in range(5))
     assert "['cbt-b_in1k', 'cbt-l_in1k', 'cbt-s_in1k', 'cbt-t_in1k'] []" in output
     assert 'cbsa_mm.backbones.cbt.CBT' in output
     assert 'LABEL True' in output
+
+
+@pytest.mark.parametrize('call', [
+    "mmpretrain.get_model('cbt-t_in1k', pretrained=True)",
+    pytest.param("mmpretrain.ImageClassificationInferencer('cbt-t_in1k')", marks=pytest.mark.slow),
+    pytest.param("mmseg.apis.MMSegInferencer('cbt-t_ade20k', scope='cbsa_mm')",
+                 marks=pytest.mark.slow)])
+def test_no_random_weights_in_the_place_of_pretrained_ones(call, run):
+    assert 'REFUSED no weights of this model are published' in run(f'''
+import cbsa_mm, mmpretrain, mmseg.apis
+try:
+    {call}
+except cbsa_mm.errors.UserError as error:
+    print('REFUSED', error)
+''')
 
 
 def test_scope_passes_on():

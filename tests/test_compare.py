@@ -59,7 +59,7 @@ def test_compares_and_goes_on_where_it_was(compare, capsys):
     again = compare()
     assert all(again[name]['scores'] == first[name]['scores'] for name in first)
     assert sorted(Path('work_dirs/compare').glob('*/seed*/2*')) == runs  # nothing was trained
-    with pytest.raises(SystemExit, match='holds a run with other options'):
+    with pytest.raises(SystemExit, match='has a run with other options'):
         compare('train_dataloader.batch_size=5')
 
 

@@ -119,7 +119,7 @@ def test_a_broken_library_counts_as_missing(tmp_path, monkeypatch):
 @pytest.mark.parametrize('library, config, message', [
     ('mmpretrain', 'cbt/cbt-t_in1k.py', 'error: this part of cbsa_mm needs mmpretrain'),
     ('mmdet.models', 'detection/cbt-s_mask-rcnn_coco.py',
-     'needs mmdet.models, .* beside an mmcv with compiled ops'),
+     'needs mmdet.models, .* with an mmcv with compiled ops'),
 ])
 def test_tools_name_the_missing_library(library, config, message, run_tool, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)

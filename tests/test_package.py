@@ -103,6 +103,12 @@ def test_downstream_project(python, project):
     assert len(labels) == 3 and all(np.asarray(Image.open(file)).max() <= 1 for file in labels)
 
 
+def test_every_tool_answers(python, tmp_path):
+    for tool in ROOT.glob('tools/**/*.py'):
+        assert f'usage: {tool.name}' in python(tmp_path, '-m', 'cbsa_mm', tool.stem, '--help')
+    assert 'CBT' in python(tmp_path, '-m', 'cbsa_mm', 'get_flops')
+
+
 @pytest.mark.parametrize('library, base, data', [
     ('mmseg', 'cbt/cbt-t_shapes.py', 'train_dataloader.dataset.num_images=4'),
     ('mmpretrain', 'cbt/cbt-t_shapes-cls.py', 'train_dataloader.dataset.num_images=4')])
