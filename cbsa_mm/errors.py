@@ -1,7 +1,11 @@
 """Errors that a user can fix."""
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from traceback import walk_tb
 from unicodedata import category
+
+from cbsa_mm.require import MissingLibraryError
 
 
 class UserError(ValueError):
@@ -19,22 +23,25 @@ def printable(text: str) -> str:
 
 @contextmanager
 def building(part: str) -> Iterator[None]:
-    """Turns errors that libraries raise while building a config into a :class:`UserError`.
+    """Turns errors while building a config into a :class:`UserError`.
+
+    Most are of wrong values. Those that Python itself raises tell the line, since they could be a
+    bug too.
 
     Args:
         part: The part of the config, for the message.
     """
     try:
         yield
-    except UserError:
+    except (UserError, MissingLibraryError):
         raise
-    except (AssertionError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:
         message = ' '.join(str(error).split())
-        if isinstance(error, KeyError) and 'registry' not in message:
-            raise  # a bug, like every TypeError but these two:
-        if isinstance(error, TypeError) and '__init__() missing' not in message \
-                and '__init__() got an unexpected' not in message:
-            raise
         if message == 'need at least one array to concatenate':  # mmengine's, of an empty data set
             message = 'it has no images: check its data_root, data_prefix, suffixes and lists'
+        elif 'registry' not in message and isinstance(
+                error, TypeError | AttributeError | LookupError | ArithmeticError):
+            *_, last = walk_tb(error.__traceback__)
+            file, line = Path(last[0].f_code.co_filename), last[1]
+            message += f' ({type(error).__name__} in {file.parent.name}/{file.name}, line {line})'
         raise UserError(f'{part}: {message}') from error
