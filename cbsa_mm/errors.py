@@ -1,6 +1,7 @@
 """Errors that a user can fix."""
 from collections.abc import Iterator
 from contextlib import contextmanager
+from linecache import getline
 from pathlib import Path
 from traceback import walk_tb
 from unicodedata import category
@@ -25,8 +26,8 @@ def printable(text: str) -> str:
 def building(part: str) -> Iterator[None]:
     """Turns errors while building a config into a :class:`UserError`.
 
-    Most are of wrong values. Those that Python itself raises tell the line, since they could be a
-    bug too.
+    Most are of wrong values. Those of Python itself, or without a message, tell the line, since
+    they could be a bug too.
 
     Args:
         part: The part of the config, for the message.
@@ -39,9 +40,10 @@ def building(part: str) -> Iterator[None]:
         message = ' '.join(str(error).split())
         if message == 'need at least one array to concatenate':  # mmengine's, of an empty data set
             message = 'it has no images: check its data_root, data_prefix, suffixes and lists'
-        elif 'registry' not in message and isinstance(
+        elif not message or 'registry' not in message and isinstance(
                 error, TypeError | AttributeError | LookupError | ArithmeticError):
-            *_, last = walk_tb(error.__traceback__)
-            file, line = Path(last[0].f_code.co_filename), last[1]
-            message += f' ({type(error).__name__} in {file.parent.name}/{file.name}, line {line})'
+            *_, (frame, line) = walk_tb(error.__traceback__)
+            file = Path(frame.f_code.co_filename)
+            message = (f'{message or getline(str(file), line).strip()} ({type(error).__name__} in '
+                       f'{file.parent.name}/{file.name}, line {line})')
         raise UserError(f'{part}: {message}') from error

@@ -14,6 +14,7 @@ from cbsa_mm.require import MissingLibraryError
      r'model: .A is not in the mmseg::model registry.$'),
     (TypeError("'<=' not supported"), r"model: '<=' not .* .TypeError in tests/test_errors.py"),
     (ZeroDivisionError('by zero'), 'model: by zero .ZeroDivisionError in tests/test_err'),
+    (AssertionError(), r'model: raise error .AssertionError in tests/test_errors.py, line'),
     (ImportError('pip install tensorboard'), 'model: pip install tensorboard'),
 ])
 def test_what_cannot_be_built(error, message):

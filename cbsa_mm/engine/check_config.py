@@ -36,6 +36,7 @@ PLACES = {
 # What has to be a dict, or None.
 PARTS = ['model', 'optim_wrapper', *(f'{split}_{part}' for split in ('train', 'val', 'test')
                                      for part in ('dataloader', 'cfg'))]
+SIZES = {'crop_size', 'img_size', 'patch_size', 'scale', 'size', 'stride'}  # never 0
 # Default types.
 DEFAULTS = dict(optim_wrapper='OptimWrapper', log_processor='LogProcessor')
 DEFAULTS |= {f'{split}_dataloader': DataLoader for split in ('train', 'val', 'test')}
@@ -51,13 +52,18 @@ def check_config(cfg: Config) -> None:
         cfg: The config. The modules of its ``default_scope`` are imported.
 
     Raises:
-        UserError: If a type or an argument is unknown, or there is text where a number should be,
-            or no dict where one should be. The message names its key and suggests a correction.
+        UserError: If a type or an argument is unknown, a size is 0, or there is text where a
+            number should be, or no dict where one should be. The message names its key and suggests
+            a correction.
     """
     for key in PARTS:
         if not isinstance(cfg.get(key) or {}, dict):
             raise UserError(f'{key} should be a dict, got {cfg[key]!r}')
     for path, part, scope in _walk(cfg.to_dict(), cfg.get('default_scope', 'mmengine')):
+        for key in SIZES & part.keys():
+            sides = part[key] if isinstance(part[key], list | tuple) else [part[key]]
+            if any(side == 0 and side is not False for side in sides):
+                raise UserError(f'{path}.{key}={part[key]!r} must not be 0'.lstrip('.'))
         for pattern, registries in PLACES.items():
             if re.fullmatch(pattern, path):
                 _check(path, part, registries, scope)

@@ -122,6 +122,9 @@ def data(dataset):
 
 
 @pytest.mark.parametrize('config, message', [
+    # Sizes of 0.
+    (dict(model=dict(type='EncoderDecoder', test_cfg=dict(stride=(0, 8))), default_scope='mmseg'),
+     r'model.test_cfg.stride=\(0, 8\) must not be 0'),
     # Text for numbers, also of base classes, and for dicts.
     (dict(train_cfg='x'), "train_cfg should be a dict, got 'x'"),
     (dict(optim_wrapper=dict(optimizer=dict(type='AdamW', lr='fast'))),
