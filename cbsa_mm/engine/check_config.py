@@ -50,10 +50,13 @@ def check_config(cfg: Config) -> None:
         UserError: If a type or an argument is unknown. The message names its key and suggests a
             correction.
     """
-    for path, part, scope in _walk(cfg.to_dict(), cfg.get('default_scope', 'mmengine')):
-        for pattern, registries in PLACES.items():
-            if re.fullmatch(pattern, path):
-                _check(path, part, registries, scope)
+    default_scope = cfg.get('default_scope', 'mmengine')
+    # What is inherited by package name is looked up in the innermost scope.
+    with registry.DefaultScope.overwrite_default_scope(default_scope):
+        for path, part, scope in _walk(cfg.to_dict(), default_scope):
+            for pattern, registries in PLACES.items():
+                if re.fullmatch(pattern, path):
+                    _check(path, part, registries, scope)
 
 
 def _walk(value: Any, scope: str, path: str = '') -> Iterator[tuple[str, dict, str]]:
