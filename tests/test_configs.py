@@ -150,7 +150,7 @@ TRAINED = set()
     pytest.param(path, id=path.stem, marks=() if path in SAMPLE else pytest.mark.slow)
     for path in EXPERIMENTS])
 def test_inherited_one_trains(path, tmp_path, monkeypatch):
-    downstream = tmp_path / 'downstream.py'
+    downstream = tmp_path / path.name
     downstream.write_text(f"_base_ = ['cbsa_mm::{path.relative_to(CONFIGS)}']")
     cfg, head = load(downstream)
     shrink(cfg, head)

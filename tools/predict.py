@@ -1,4 +1,4 @@
-"""Predicts images with a trained model: label overlays (segmentation) or classes."""
+"""Runs a trained model on images: label overlays (segmentation) or classes."""
 import argparse
 import csv
 from pathlib import Path
@@ -27,21 +27,21 @@ SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.webp'}
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('input', type=Path, help='image, or folder of images')
+    parser.add_argument('input', type=Path, help='image or folder of images')
     add_config_arguments(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
     add_trust_argument(parser)
     parser.add_argument(
         '--out-dir', type=Path, default=Path('predictions'),
-        help='where results go: vis/ and pred/ (segmentation) or classes.csv (classification)')
-    parser.add_argument('--device', help='such as cuda:0; the first GPU if there is one')
-    parser.add_argument('--opacity', type=float, default=0.5, help='of the label overlay, 0 to 1')
-    parser.add_argument('--topk', type=int, default=5, help='how many classes to tell per image')
+        help='folder for results: vis/ and pred/ (segmentation) or classes.csv (classification)')
+    parser.add_argument('--device', help='such as cuda:0; by default the first GPU, if any')
+    parser.add_argument('--opacity', type=float, default=0.5, help='opacity of the overlay, 0 to 1')
+    parser.add_argument('--topk', type=int, default=5, help='number of classes per image')
     return parser.parse_args()
 
 
 def find_images(path: Path) -> list[str]:
-    """An image, or the images of a folder in order of their names."""
+    """An image, or the images of a folder sorted by name."""
     if path.is_file():
         return [str(path)]
     images = sorted(str(p) for p in path.glob('*') if p.suffix.lower() in SUFFIXES)
@@ -86,7 +86,7 @@ def classify(cfg: Config, images: list[str], args: argparse.Namespace) -> None:
 
 
 def check_images(cfg: Config, images: list[str]) -> None:
-    """Reads all images, so that none is found to be faulty when others are predicted already."""
+    """Reads all images first, to report bad ones before any prediction."""
     pipeline, faults = image_pipeline(cfg), []
     for image in track(images, 'Reading'):
         try:

@@ -1,10 +1,10 @@
-"""Times CBT in one run, interleaved: plain form, ours, deploy form, and other attentions.
+"""Times CBT, interleaved in one run: plain form, ours, deploy form, and other attentions.
 
 Parts: classifiers (inference and training step, float32 and bfloat16), decoders at 512 pixels,
-scaling (with the side of the image, and peak memory), memory (of a training step), gemm (share of
-the machine's matrix product rate), profile (where a decoder spends its time), runner (mmengine's
-loop against the bare step), throughput (images a second at 512 pixels of CBT, ViT, CRATE and ToST,
-T and S, as in the paper's table 7). The plain form computes what the released code does.
+scaling (with image size, and peak memory), memory (of a training step), gemm (fraction of
+the machine's matrix product rate), profile (time of a decoder by operation), runner (mmengine's
+loop vs. the bare step), throughput (images per second at 512 pixels of CBT, ViT, CRATE and ToST,
+T and S, as in the paper's table 7). The plain form computes the same as the released code.
 """
 import argparse
 import json
@@ -31,17 +31,17 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--parts', nargs='+', choices=PARTS, metavar='PART',
-                        help='which parts to run; all by default, throughput on a GPU only')
+                        help='parts to run; all by default, throughput only on a GPU')
     parser.add_argument('--archs', nargs='+', choices=ARCHS, default=list(ARCHS),
                         metavar='ARCH', help='tiny, small, base, large; all by default')
     parser.add_argument('--sides', nargs='+', type=int, default=SIDES, metavar='PIXELS',
-                        help='images of the part scaling; %(default)s by default')
+                        help='image sizes of the part scaling; %(default)s by default')
     parser.add_argument('--repeats', type=int, default=15,
                         help='rounds of interleaved calls; fewer for slow parts')
     parser.add_argument('--batch', type=int, default=8,
                         help='images per forward pass; a training step takes twice as many')
-    parser.add_argument('--threads', type=int, help="of the CPU; PyTorch's default otherwise")
-    parser.add_argument('--device', help='such as cpu or cuda:0; the first GPU if there is one')
+    parser.add_argument('--threads', type=int, help="CPU threads; PyTorch's default otherwise")
+    parser.add_argument('--device', help='such as cpu or cuda:0; by default the first GPU, if any')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all numbers here')
     parser.add_argument('--plot', type=Path, metavar='FOLDER', help='write figures here')
     return parser.parse_args()
@@ -62,7 +62,7 @@ def main() -> None:
     for part in args.parts or [part for part in PARTS if not (on_cpu and part == 'throughput')]:
         results[part] = PARTS[part](args)
         show(part, results[part], console)
-        if args.json:  # after every part, so that an interruption loses one at most
+        if args.json:  # after every part, so that an interruption loses at most one
             text = json.dumps(results, indent=1)
             write_whole(args.json, lambda file, text=text: file.write_text(text))
     if args.plot:

@@ -1,8 +1,8 @@
-"""Trains configs with the same seeds, data order and budget, and compares what they reach.
+"""Trains configs with the same seeds, data order and budget, and compares the results.
 
 Prints the mean and standard deviation of the last validation's accuracy or mIoU over the seeds, the
-time of a training step (interleaved between the configs), its peak memory, and the parameters. An
-interrupted comparison goes on where it was when the same command is given again.
+time of a training step (interleaved between the configs), its peak memory, and the parameters. To
+continue an interrupted comparison, run the same command again.
 """
 import argparse
 import json
@@ -29,15 +29,15 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('configs', nargs='+', type=Path, help='config files that validate at the '
-                        'end of their training')
+                        'end of training')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2],
-                        help='one training each; 0 1 2 by default')
+                        help='one training run each; 0 1 2 by default')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         default={}, help='override values of all configs')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/compare'),
                         help='folder of all runs; %(default)s by default')
-    parser.add_argument('--repeats', type=int, default=15, help='training steps that are timed')
-    parser.add_argument('--threads', type=int, help="of the CPU; PyTorch's default otherwise")
+    parser.add_argument('--repeats', type=int, default=15, help='number of timed training steps')
+    parser.add_argument('--threads', type=int, help="CPU threads; PyTorch's default otherwise")
     parser.add_argument('--json', type=Path, metavar='FILE', help='write all numbers here')
     parser.add_argument('--plot', type=Path, metavar='FILE', help='write a picture here')
     return parser.parse_args()
@@ -52,7 +52,7 @@ def main() -> None:
                               args.repeats)
     machine = describe_machine(torch.device('cuda' if torch.cuda.is_available() else 'cpu'))
     table = Table(title=f'{len(args.seeds)} seeds')
-    for column in ('config', 'parameters, M', 'score', 'ms a step', 'times the first', 'MiB'):
+    for column in ('config', 'parameters, M', 'score', 'ms per step', 'times the first', 'MiB'):
         table.add_column(column, justify='left' if column == 'config' else 'right')
     for name, result in results.items():
         table.add_row(

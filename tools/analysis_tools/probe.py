@@ -1,14 +1,14 @@
-"""Measures, layer by layer over a data set, how far models compress their tokens.
+"""Measures layer by layer, over a data set, how much models compress their tokens.
 
-One of two pictures is drawn, with mean and standard deviation over the images:
+Draws one of two pictures, with mean and standard deviation over the images:
 
-  compression   coding rates of the tokens before and after each attention, plain and of tokens of
-                length one, and the sparsity of what ISTA puts out (figure 5 of the paper)
-  reduction     how much lower the attention makes the coding rates of tokens and representatives,
-                head by head, with a step size of 1 (figure 6)
+  compression   coding rates of the tokens before and after each attention, also for tokens of
+                unit length, and the sparsity of ISTA's output (figure 5 of the paper)
+  reduction     how much the attention reduces the coding rates of tokens and representatives,
+                head by head, with step size 1 (figure 6)
 
-Several models, such as one before and after training: give CONFIG CHECKPOINT pairs one after
-another; a checkpoint 'none' stands for random weights.
+To compare models, such as before and after training, give several CONFIG CHECKPOINT pairs;
+the checkpoint 'none' stands for random weights.
 """
 import argparse
 import json
@@ -39,24 +39,25 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_models_argument(parser)
     parser.add_argument('--what', choices=['compression', 'reduction'], default='compression',
-                        help='the picture to draw; %(default)s by default')
+                        help='picture to draw; %(default)s by default')
     parser.add_argument('--num', type=int, default=100,
-                        help='test images, evenly spaced, all if 0; %(default)s by default')
+                        help='number of test images, evenly spaced, 0 for all; %(default)s by '
+                        'default')
     parser.add_argument('--part', choices=['backbone', 'decode_head'], default='backbone',
-                        help='whose layers; %(default)s by default')
-    parser.add_argument('--out', type=Path, help='file of the picture; WHAT.png by default')
+                        help='part with the layers; %(default)s by default')
+    parser.add_argument('--out', type=Path, help='picture to write; WHAT.png by default')
     parser.add_argument('--json', type=Path, metavar='FILE',
-                        help='write the numbers of both pictures here, and ranks of A, step '
-                        'sizes and overlaps of subspaces')
+                        help='write the numbers of both pictures here, with ranks of A, step '
+                        'sizes and subspace overlaps')
     add_trust_argument(parser)
     args = parser.parse_args()
     if len(args.models) > len(COLORS):
-        parser.error(f'at most {len(COLORS)} models can be told apart in one picture')
+        parser.error(f'a picture can show at most {len(COLORS)} models')
     return args
 
 
 def measure(cfg: Config, checkpoint: str, args: argparse.Namespace) -> dict:
-    """By layer, mean and standard deviation over images of what varies, and what does not."""
+    """Measures by layer: mean and standard deviation over images, and image-independent ones."""
     model = load_model(cfg, checkpoint, trust=args.trust_checkpoint)
     images, values = read_test_images(cfg, args.num), {}
     with Recorder(model) as recorder:
@@ -79,7 +80,7 @@ def measure(cfg: Config, checkpoint: str, args: argparse.Namespace) -> dict:
 
 
 def values_of(layer: LayerRecord) -> dict[str, torch.Tensor]:
-    """All that is measured of a layer, for each image."""
+    """All measures of a layer, for each image."""
     values = layer.coding_rates()
     values |= {f'normalized_{name}': v for name, v in layer.coding_rates(normalize=True).items()}
     values |= {f'reduction_of_{name}': value for name, value in layer.reductions().items()}
@@ -97,7 +98,7 @@ def main() -> None:
         label = Path(config).stem + (', random weights' if checkpoint == 'none' else '')
         results[label] = measure(cfg, checkpoint, args)
     if args.what == 'reduction' and not any('reduction_of_tokens' in r for r in results.values()):
-        raise UserError('none of the models has representatives that are contracted: there is no '
+        raise UserError('none of the models has contracted representatives: there is no '
                         'reduction to draw')
     draw = draw_compression if args.what == 'compression' else draw_reduction
     out = args.out or Path(f'{args.what}.png')
@@ -108,13 +109,13 @@ def main() -> None:
 
 
 def draw_compression(results: dict) -> Figure:
-    """Coding rates and sparsity of all models against depth."""
+    """Coding rates and sparsity of all models vs. depth."""
     matplotlib.use('agg')
     figure = Figure((11, 3.3 + 0.25 * len(results)), layout='constrained')
     for axes, kind, title, unit in zip(
             figure.subplots(1, 3), ('tokens', 'normalized_tokens', 'sparsity'),
-            ('coding rate of the tokens', 'the same, of tokens of length one', "ISTA's output"),
-            ('nats, summed over heads', 'nats, summed over heads', 'share of zeros')):
+            ('coding rate of the tokens', 'the same, for tokens of unit length', "ISTA's output"),
+            ('nats, summed over heads', 'nats, summed over heads', 'fraction of zeros')):
         for color, (label, values) in zip(COLORS, results.items()):
             for name, style, when in ((kind, 'o-', 'before attention'),
                                       (f'{kind}_after', 's--', 'after attention')):
@@ -128,7 +129,7 @@ def draw_compression(results: dict) -> Figure:
 
 
 def curve(axes, values: dict, style: str, color: str, label: str) -> None:
-    """Means over depth, and a band of one standard deviation."""
+    """Means vs. depth, with a band of one standard deviation."""
     layers = [k for k, mean in enumerate(values['mean']) if mean is not None]
     mean, std = (torch.tensor([values[name][k] for k in layers]) for name in ('mean', 'std'))
     axes.plot(layers, mean, style, color=color, label=label, markersize=4)
@@ -137,7 +138,7 @@ def curve(axes, values: dict, style: str, color: str, label: str) -> None:
 
 
 def draw_reduction(results: dict) -> Figure:
-    """What the attention takes from the coding rates, layer by layer and head by head."""
+    """Reduction of the coding rates by the attention, layer by layer and head by head."""
     matplotlib.use('agg')
     results = {label: values for label, values in results.items()
                if 'reduction_of_tokens' in values}
@@ -155,7 +156,7 @@ def draw_reduction(results: dict) -> Figure:
             axes.set_ylabel(f'of {name} (nats)', color=color)
             axes.tick_params(axis='y', colors=color)
         left.set(title=f'{label}: reduction of the coding rate', xticks=range(k + 1))
-    left.set_xlabel('layer; a point for each of its heads')
+    left.set_xlabel('layer; one point per head')
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Draws images of a test set beside their truth and a model's prediction."""
+"""Draws test images with ground truth and prediction."""
 import argparse
 
 import matplotlib
@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint file')
     add_trust_argument(parser)
     parser.add_argument('--out', default='results.png', help='picture to write')
-    parser.add_argument('--num', type=int, default=6, help='how many images, spread over the set')
+    parser.add_argument('--num', type=int, default=6, help='number of images, evenly spaced')
     add_runner_arguments(parser)
     return parser.parse_args()
 
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def colour(labels: torch.Tensor, palette: list) -> np.ndarray:
-    """Paints a label map (H, W) in its data set's colours, (H, W, 3); ignored pixels white."""
+    """Colours a label map (H, W) with the data set's palette, (H, W, 3); ignored pixels white."""
     colours = np.full((256, 3), 255, np.uint8)
     colours[:len(palette)] = palette
     return colours[labels.cpu().numpy()]

@@ -1,8 +1,8 @@
-"""Compresses points around lines in R^3 and draws what becomes of them (figure 4 of the paper).
+"""Compresses points around lines in R^3 and draws the result (figure 4 of the paper).
 
-The points of each line are one class, compressed by itself, by the linear variant (eq. 12) and by
-CBSA (eqs. 5, 6 and 8), without any parameters. With --at-once, attention sees all points together
-and is not told of the lines: CBSA separates a few lines nevertheless, which a linear map can't.
+The points of each line are one class, compressed separately with the linear variant (eq. 12) and
+CBSA (eqs. 5, 6 and 8), without parameters. With --at-once, attention sees all points together
+without knowing the lines: CBSA still separates a few lines, which a linear map cannot.
 """
 import argparse
 import json
@@ -30,21 +30,22 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--lines', type=int, default=10,
-                        help='1-D subspaces; %(default)s by default')
+                        help='number of 1-D subspaces; %(default)s by default')
     parser.add_argument('--at-once', action='store_true',
                         help='attend among the points of all lines; try it with --lines 3')
-    parser.add_argument('--points', type=int, default=192, help='on each; %(default)s by default')
+    parser.add_argument('--points', type=int, default=192,
+                        help='points per line; %(default)s by default')
     parser.add_argument('--noise', type=float, default=0.1,
-                        help='standard deviation; points lie up to 1 from the origin; '
+                        help='standard deviation, for points up to 1 from the origin; '
                         '%(default)s by default')
     parser.add_argument('--iterations', type=int, default=30, help='%(default)s by default')
-    parser.add_argument('--seed', type=int, default=0, help='of the noise; %(default)s by default')
+    parser.add_argument('--seed', type=int, default=0, help='%(default)s by default')
     parser.add_argument('--out', type=Path, default=Path('synthetic.png'),
                         help='picture to write; %(default)s by default')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers here')
     args = parser.parse_args()
     if args.lines < 1 or args.points < 64 or args.iterations < 1 or args.noise <= 0:
-        parser.error('there must be a line, 64 points on it, an iteration, and some noise')
+        parser.error('there must be at least one line, 64 points, one iteration, and some noise')
     return args
 
 
@@ -71,7 +72,7 @@ def main() -> None:
 
 
 def draw(clouds: dict[str, Tensor], results: dict) -> Figure:
-    """The points before and after, and coding rates against iterations."""
+    """The points before and after, and coding rates vs. iterations."""
     matplotlib.use('agg')
     figure = Figure((12.5, 3.2), layout='constrained')
     for i, (title, points) in enumerate(clouds.items()):
