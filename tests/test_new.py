@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmengine.config import Config
+from pages import ROOT, commands
 from PIL import Image
 
 from cbsa_mm.datasets.new_config import palette
@@ -189,6 +190,25 @@ def test_a_class_that_is_only_validated(new):
         write(f'data/{file}.png', np.zeros((9, 9, 3)))
     told, _ = new('birds', '--images', 'data')
     assert 'there is nothing to train c on, only to validate' in told
+
+
+@pytest.mark.slow
+def test_tutorial(new, masked, birds, run_tool):
+    for i in range(4):
+        masked(f'{i}')
+    for folder in ('finch', 'snow owl', 'wren'):
+        Path(f'data/birds/{folder}').parent.mkdir(exist_ok=True)
+        Path(f'data/{folder}').rename(f'data/birds/{folder}')
+    Path('names.txt').write_text('background\nskin\nclothes\n')
+    for command in commands(ROOT / 'docs/tutorial.md'):
+        command = command.replace('iter_2000', 'iter_20').replace('epoch_100', 'epoch_1')
+        tool, *arguments = command.replace('IMAGES', 'data/images').split()[3:]
+        if tool == 'new':
+            assert new(*arguments, '--epochs', 1)[0] == 0
+        else:
+            head = 'head' if 'birds' in command else 'decode_head'
+            run_tool(tool, *arguments, *SMALL, f'model.{head}.in_channels=16')
+    assert Path('clothes.onnx').exists()
 
 
 def test_colours_are_those_of_pascal_voc():
