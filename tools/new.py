@@ -88,8 +88,7 @@ def main(args: argparse.Namespace) -> None:
   python -m cbsa_mm train {config} --resume
   python -m cbsa_mm test {config} {checkpoint}
   python -m cbsa_mm test {config} {checkpoint} --tta
-  python -m cbsa_mm predict IMAGES {config} {checkpoint}
-  python -m cbsa_mm export {config} {checkpoint}''')
+  python -m cbsa_mm predict IMAGES {config} {checkpoint}''')
     sys.exit(faulty)
 
 
