@@ -144,7 +144,7 @@ def black_and_white(masked):
     (None, ['--from', 'cbt-s_ade'], r'no shipped config cbt-s_ade \(did you mean'),
     (None, ['--from', 'cbt-s_in1k'], 'is a config of mmpretrain: with --masks, it must be one of'),
     (None, ['--val-share', 1], '--val-share must lie between 0 and 1, got 1'),
-    (None, ['--classes', 'none.txt'], "can't read none.txt"),
+    (None, ['--classes', 'none.txt'], 'none.txt'),
     (None, ['--classes', 'two.txt'], 'the values 0, 1, 2, 255, but --classes has 2 names'),
     (None, ['--classes', 'empty.txt'], 'empty.txt has no names, or one of them twice'),
     (None, ['--images', 'nowhere'], '--images: there is no folder nowhere'),
