@@ -59,14 +59,17 @@ def check_config(cfg: Config) -> None:
     for key in PARTS:
         if not isinstance(cfg.get(key) or {}, dict):
             raise UserError(f'{key} should be a dict, got {cfg[key]!r}')
-    for path, part, scope in _walk(cfg.to_dict(), cfg.get('default_scope', 'mmengine')):
-        for key in SIZES & part.keys():
-            sides = part[key] if isinstance(part[key], list | tuple) else [part[key]]
-            if any(side == 0 and side is not False for side in sides):
-                raise UserError(f'{path}.{key}={part[key]!r} must not be 0'.lstrip('.'))
-        for pattern, registries in PLACES.items():
-            if re.fullmatch(pattern, path):
-                _check(path, part, registries, scope)
+    default_scope = cfg.get('default_scope', 'mmengine')
+    # What is inherited by package name is looked up in the innermost scope.
+    with registry.DefaultScope.overwrite_default_scope(default_scope):
+        for path, part, scope in _walk(cfg.to_dict(), default_scope):
+            for key in SIZES & part.keys():
+                sides = part[key] if isinstance(part[key], list | tuple) else [part[key]]
+                if any(side == 0 and side is not False for side in sides):
+                    raise UserError(f'{path}.{key}={part[key]!r} must not be 0'.lstrip('.'))
+            for pattern, registries in PLACES.items():
+                if re.fullmatch(pattern, path):
+                    _check(path, part, registries, scope)
 
 
 def _walk(value: Any, scope: str, path: str = '') -> Iterator[tuple[str, dict, str]]:
