@@ -1,7 +1,33 @@
 """Predicts images with a trained model: label overlays (segmentation) or classes."""
-import argparse
-import csv
+from argparse import Namespace
 from pathlib import Path
+
+from cbsa_mm.arguments import (
+    ArgumentParser,
+    add_model_arguments,
+    integer,
+    output_folder,
+    share,
+)
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    add_model_arguments(parser)
+    parser.add_argument('input', type=Path, help='image, or folder of images')
+    parser.add_argument(
+        '--out-dir', type=output_folder, default='predictions',
+        help='where results go: vis/ and pred/ (segmentation) or classes.csv (classification)')
+    parser.add_argument('--opacity', type=share, default=0.5, help='of the label overlay, 0 to 1')
+    parser.add_argument('--topk', type=integer(1), default=5,
+                        help='how many classes to tell per image')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+import csv
 
 import torch
 from mmengine.config import Config
@@ -14,30 +40,11 @@ from rich.table import Table
 from cbsa_mm.checkpoints import load_strictly
 from cbsa_mm.datasets import read_metainfo
 from cbsa_mm.engine import (
-    add_config_arguments,
-    add_trust_argument,
     load_config,
     report_user_errors,
 )
 from cbsa_mm.errors import DataError, UserError
 from cbsa_mm.inference import image_pipeline, load_checkpoint, load_model, use_safe_loading
-
-SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.webp'}
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('input', type=Path, help='image, or folder of images')
-    add_config_arguments(parser)
-    parser.add_argument('checkpoint', help='checkpoint file')
-    add_trust_argument(parser)
-    parser.add_argument(
-        '--out-dir', type=Path, default=Path('predictions'),
-        help='where results go: vis/ and pred/ (segmentation) or classes.csv (classification)')
-    parser.add_argument('--device', help='such as cuda:0; the first GPU if there is one')
-    parser.add_argument('--opacity', type=float, default=0.5, help='of the label overlay, 0 to 1')
-    parser.add_argument('--topk', type=int, default=5, help='how many classes to tell per image')
-    return parser.parse_args()
 
 
 def find_images(path: Path) -> list[str]:
@@ -51,7 +58,7 @@ def find_images(path: Path) -> list[str]:
     return images
 
 
-def segment(cfg: Config, images: list[str], args: argparse.Namespace) -> None:
+def segment(cfg: Config, images: list[str], args: Namespace) -> None:
     """Writes overlays to vis/ and label maps to pred/."""
     from mmseg.apis import MMSegInferencer
     checkpoint = load_checkpoint(args.checkpoint, trust=args.trust_checkpoint)
@@ -63,7 +70,7 @@ def segment(cfg: Config, images: list[str], args: argparse.Namespace) -> None:
     print(f'Overlays are in {args.out_dir}/vis, label maps in {args.out_dir}/pred')
 
 
-def classify(cfg: Config, images: list[str], args: argparse.Namespace) -> None:
+def classify(cfg: Config, images: list[str], args: Namespace) -> None:
     """Prints the classes of each image, and writes them to classes.csv."""
     model = load_model(
         cfg, args.checkpoint, args.device or get_device(), args.trust_checkpoint)
@@ -97,8 +104,7 @@ def check_images(cfg: Config, images: list[str]) -> None:
         raise UserError('; '.join(faults))
 
 
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     use_safe_loading(args.trust_checkpoint)
     cfg = load_config(args.config, args.cfg_options)
     images = find_images(args.input)
@@ -109,4 +115,4 @@ def main() -> None:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

@@ -1,13 +1,34 @@
 """Evaluates a checkpoint of a segmentation, classification or detection config."""
-import argparse
 import os
+from argparse import Namespace
+
+from cbsa_mm.arguments import (
+    ArgumentParser,
+    add_model_arguments,
+    add_runner_arguments,
+    output_folder,
+)
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    add_model_arguments(parser)
+    add_runner_arguments(parser)
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation of the config')
+    parser.add_argument(
+        '--out', help='save predictions: label maps into this folder (segmentation), or scores '
+        '(classification) or instances (detection) into this .pkl file')
+    parser.add_argument('--show-dir', type=output_folder,
+                        help='save pictures of the predictions into this folder')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
 
 from mmengine.config import Config
 
 from cbsa_mm.engine import (
-    add_config_arguments,
-    add_runner_arguments,
-    add_trust_argument,
     build_runner,
     load_config,
     report_user_errors,
@@ -15,20 +36,6 @@ from cbsa_mm.engine import (
 )
 from cbsa_mm.errors import UserError
 from cbsa_mm.inference import use_safe_loading
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_config_arguments(parser)
-    parser.add_argument('checkpoint', help='checkpoint file')
-    add_trust_argument(parser)
-    add_runner_arguments(parser)
-    parser.add_argument('--tta', action='store_true', help='test-time augmentation of the config')
-    parser.add_argument(
-        '--out', help='save predictions: label maps into this folder (segmentation), or scores '
-        '(classification) or instances (detection) into this .pkl file')
-    parser.add_argument('--show-dir', help='save pictures of the predictions into this folder')
-    return parser.parse_args()
 
 
 def set_output(cfg: Config, out: str) -> None:
@@ -55,8 +62,7 @@ def set_show_dir(cfg: Config, show_dir: str) -> None:
         hook.update(enable=True, interval=1, out_dir=show_dir)
 
 
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     use_safe_loading(args.trust_checkpoint)
     cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher, detection=True)
     cfg.load_from = args.checkpoint
@@ -75,4 +81,4 @@ def main() -> None:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

@@ -2,6 +2,7 @@
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -57,4 +58,6 @@ def write_checkpoint(path: str | Path, checkpoint: dict) -> None:
         arrays = {name: tensor.numpy() for name, tensor in checkpoint.items()}
         write_whole(path, lambda file: np.savez(file, **arrays))
     else:
-        write_whole(path, lambda file: torch.save(checkpoint, file))
+        buffer = BytesIO()  # PyTorch's own writing ends in other errors on a full disk
+        torch.save(checkpoint, buffer)
+        write_whole(path, lambda file: file.write_bytes(buffer.getbuffer()))

@@ -4,11 +4,35 @@ Reads every image and label map as training does, and reports all files that are
 or cut off, label maps of another size than their image, labels outside the classes; how often each
 class occurs; and sizes and kinds of the images. Ends with exit code 1 if anything is wrong.
 """
-import argparse
-import json
 import os
+from argparse import Namespace
+
+from cbsa_mm.arguments import (
+    ArgumentParser,
+    add_config_arguments,
+    add_output_arguments,
+    integer,
+)
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    add_config_arguments(parser)
+    parser.add_argument('--split', nargs='+', choices=['train', 'val', 'test'],
+                        help='which data sets; by default, all that differ')
+    parser.add_argument('--num', type=integer(1), metavar='N',
+                        help='look at this many images of each, evenly spaced, and not at all')
+    parser.add_argument('--workers', type=integer(0), default=min(os.cpu_count(), 8), metavar='N',
+                        help='processes that read; %(default)s by default, 0 for none beside this')
+    add_output_arguments(parser, None)
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+import json
 import sys
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -20,7 +44,6 @@ from rich.console import Console
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.datasets import Survey, build_dataset, check_data_folders, survey
 from cbsa_mm.engine import (
-    add_config_arguments,
     check_class_count,
     load_config,
     report_user_errors,
@@ -28,22 +51,7 @@ from cbsa_mm.engine import (
 from cbsa_mm.errors import UserError, building
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_config_arguments(parser)
-    parser.add_argument('--split', nargs='+', choices=['train', 'val', 'test'],
-                        help='which data sets; by default, all that differ')
-    parser.add_argument('--workers', type=int, default=min(os.cpu_count(), 8), metavar='N',
-                        help='processes that read; %(default)s by default, 0 for none beside this')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all findings here')
-    parser.add_argument('--out', type=Path, metavar='PICTURE',
-                        help='draw class frequencies and image sizes here')
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options, detection=True)
     init_default_scope(cfg.default_scope)
     console, surveys = Console(), {}
@@ -153,4 +161,4 @@ def draw(surveys: dict[str, Survey]) -> Figure:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

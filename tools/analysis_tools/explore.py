@@ -5,8 +5,27 @@ representatives, and the representatives as soft regions, with the prediction be
 Segmenters and classifiers alike; the image goes through the config's test pipeline, and whole
 through the model.
 """
-import argparse
 import os
+from argparse import Namespace
+
+from cbsa_mm.arguments import ArgumentParser, add_model_arguments, existing_file, integer
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    add_model_arguments(parser)
+    parser.add_argument('images', nargs='*', type=existing_file,
+                        help='image files to choose from; more can be dropped on the page')
+    parser.add_argument('--host', default='127.0.0.1',
+                        help='address to serve on; %(default)s, for this machine only, by default')
+    parser.add_argument('--port', type=integer(1, 65535), default=7860,
+                        help='%(default)s by default')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
@@ -17,7 +36,7 @@ from mmengine.config import Config
 from PIL import Image
 from torch import Tensor, nn
 
-from cbsa_mm.engine import add_trust_argument, load_config, report_user_errors
+from cbsa_mm.engine import load_config, report_user_errors
 from cbsa_mm.errors import UserError
 from cbsa_mm.inference import load_model, predict, read_image, use_safe_loading
 from cbsa_mm.interpret import LayerRecord, Recorder, attention_maps, patch_index
@@ -31,20 +50,6 @@ except ImportError:
 
 PLACE, CLASS_TOKEN = 'the place that was clicked', 'the class token'
 PICTURE = 512  # pixels, about, of a small image's side on the page
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('images', nargs='*', type=Path,
-                        help='image files to choose from; more can be dropped on the page')
-    parser.add_argument('--host', default='127.0.0.1',
-                        help='address to serve on; %(default)s, for this machine only, by default')
-    parser.add_argument('--port', type=int, default=7860, help='%(default)s by default')
-    add_trust_argument(parser)
-    return parser.parse_args()
 
 
 @dataclass
@@ -200,15 +205,11 @@ def build_page(cfg: Config, model: nn.Module, images: list[Path]):
     return page
 
 
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     use_safe_loading(args.trust_checkpoint)
     if gr is None:
         raise UserError("the page needs gradio: pip install 'gradio>=6,<7'")
-    for image in args.images:
-        if not image.is_file():
-            raise UserError(f'there is no image {image}')
-    cfg = load_config(args.config)
+    cfg = load_config(args.config, args.cfg_options)
     model = load_model(cfg, args.checkpoint, trust=args.trust_checkpoint)
     page = build_page(cfg, model, args.images)
     try:
@@ -226,4 +227,4 @@ def main() -> None:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

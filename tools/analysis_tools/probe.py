@@ -10,7 +10,42 @@ One of two pictures is drawn, with mean and standard deviation over the images:
 Several models, such as one before and after training: give CONFIG CHECKPOINT pairs one after
 another; a checkpoint 'none' stands for random weights.
 """
-import argparse
+from argparse import Namespace
+
+from cbsa_mm.arguments import (
+    PICTURES,
+    ArgumentParser,
+    add_models_arguments,
+    integer,
+    output_file,
+)
+
+COLORS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9']  # of Okabe and Ito
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    add_models_arguments(parser)
+    parser.add_argument('--what', choices=['compression', 'reduction'], default='compression',
+                        help='the picture to draw; %(default)s by default')
+    parser.add_argument('--num', type=integer(0), default=100,
+                        help='test images, evenly spaced, all if 0; %(default)s by default')
+    parser.add_argument('--part', choices=['backbone', 'decode_head'], default='backbone',
+                        help='whose layers; %(default)s by default')
+    parser.add_argument('--out', type=output_file(*PICTURES), metavar='PICTURE',
+                        help='picture to write; WHAT.png by default')
+    parser.add_argument('--json', type=output_file('.json'), metavar='FILE',
+                        help='write the numbers of both pictures here, and ranks of A, step '
+                        'sizes and overlaps of subspaces')
+    args = parser.parse_args()
+    if len(args.models) > len(COLORS):
+        parser.error(f'at most {len(COLORS)} models can be told apart in one picture')
+    return args
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 import json
 from pathlib import Path
 
@@ -22,8 +57,6 @@ from rich.progress import track
 
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.engine import (
-    add_models_argument,
-    add_trust_argument,
     load_config,
     report_user_errors,
 )
@@ -31,31 +64,8 @@ from cbsa_mm.errors import UserError
 from cbsa_mm.inference import load_model, predict, read_test_images, use_safe_loading
 from cbsa_mm.interpret import LayerRecord, Recorder
 
-COLORS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9']  # of Okabe and Ito
 
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_models_argument(parser)
-    parser.add_argument('--what', choices=['compression', 'reduction'], default='compression',
-                        help='the picture to draw; %(default)s by default')
-    parser.add_argument('--num', type=int, default=100,
-                        help='test images, evenly spaced, all if 0; %(default)s by default')
-    parser.add_argument('--part', choices=['backbone', 'decode_head'], default='backbone',
-                        help='whose layers; %(default)s by default')
-    parser.add_argument('--out', type=Path, help='file of the picture; WHAT.png by default')
-    parser.add_argument('--json', type=Path, metavar='FILE',
-                        help='write the numbers of both pictures here, and ranks of A, step '
-                        'sizes and overlaps of subspaces')
-    add_trust_argument(parser)
-    args = parser.parse_args()
-    if len(args.models) > len(COLORS):
-        parser.error(f'at most {len(COLORS)} models can be told apart in one picture')
-    return args
-
-
-def measure(cfg: Config, checkpoint: str, args: argparse.Namespace) -> dict:
+def measure(cfg: Config, checkpoint: str, args: Namespace) -> dict:
     """By layer, mean and standard deviation over images of what varies, and what does not."""
     model = load_model(cfg, checkpoint, trust=args.trust_checkpoint)
     images, values = read_test_images(cfg, args.num), {}
@@ -88,12 +98,11 @@ def values_of(layer: LayerRecord) -> dict[str, torch.Tensor]:
     return values
 
 
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     use_safe_loading(args.trust_checkpoint)
     results = {}
     for config, checkpoint in args.models:
-        cfg = load_config(config)
+        cfg = load_config(config, args.cfg_options)
         label = Path(config).stem + (', random weights' if checkpoint == 'none' else '')
         results[label] = measure(cfg, checkpoint, args)
     if args.what == 'reduction' and not any('reduction_of_tokens' in r for r in results.values()):
@@ -161,4 +170,4 @@ def draw_reduction(results: dict) -> Figure:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)
