@@ -3,6 +3,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from cbsa_mm.arguments import (
+    IMAGES,
     ArgumentParser,
     add_model_arguments,
     integer,
@@ -28,76 +29,90 @@ if __name__ == '__main__':
     args = parse_args()  # before the imports below, which take seconds
 
 import csv
+import io
+from collections.abc import Iterator
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
+from mmengine.structures import BaseDataElement
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from torch import nn
 
-from cbsa_mm.checkpoints import load_strictly
-from cbsa_mm.datasets import read_metainfo
-from cbsa_mm.engine import (
-    load_config,
-    report_user_errors,
-)
+from cbsa_mm.checkpoints import write_whole
+from cbsa_mm.engine import load_config, report_user_errors
 from cbsa_mm.errors import DataError, UserError
-from cbsa_mm.inference import image_pipeline, load_checkpoint, load_model, use_safe_loading
+from cbsa_mm.inference import image_pipeline, load_model, use_safe_loading
 
 
-def find_images(path: Path) -> list[str]:
+def find_images(path: Path) -> list[Path]:
     """An image, or the images of a folder in order of their names."""
     if path.is_file():
-        return [str(path)]
-    images = sorted(str(p) for p in path.glob('*') if p.suffix.lower() in SUFFIXES)
+        return [path]
+    images = sorted(p for p in path.glob('*') if p.suffix.lower() in IMAGES and p.is_file())
     if not images:
         raise UserError(f'{path} is neither an image nor a folder with images '
-                        f'({", ".join(sorted(SUFFIXES))})')
+                        f'({", ".join(IMAGES)})')
     return images
 
 
-def segment(cfg: Config, images: list[str], args: Namespace) -> None:
-    """Writes overlays to vis/ and label maps to pred/."""
-    from mmseg.apis import MMSegInferencer
-    checkpoint = load_checkpoint(args.checkpoint, trust=args.trust_checkpoint)
-    meta = read_metainfo(cfg, checkpoint)
-    inferencer = MMSegInferencer(cfg, args.checkpoint, device=args.device)
-    load_strictly(inferencer.model, checkpoint, args.checkpoint)
-    inferencer.model.dataset_meta = {key: meta.get(key) for key in ('classes', 'palette')}
-    inferencer(images, out_dir=str(args.out_dir), opacity=args.opacity)
-    print(f'Overlays are in {args.out_dir}/vis, label maps in {args.out_dir}/pred')
-
-
-def classify(cfg: Config, images: list[str], args: Namespace) -> None:
-    """Prints the classes of each image, and writes them to classes.csv."""
-    model = load_model(
-        cfg, args.checkpoint, args.device or get_device(), args.trust_checkpoint)
-    classes, pipeline, rows = model.dataset_meta.get('classes'), image_pipeline(cfg), []
+def predict(cfg: Config, model: nn.Module,
+            images: list[Path]) -> Iterator[tuple[Path, BaseDataElement]]:
+    """Yields each image with what the model predicts."""
+    pipeline = image_pipeline(cfg)
     for image in track(images, 'Predicting'):
         with torch.no_grad():
-            [sample] = model.test_step(pseudo_collate([pipeline(dict(img_path=image))]))
-        scores = sample.pred_score.cpu()
+            [sample] = model.test_step(pseudo_collate([pipeline(dict(img_path=str(image)))]))
+        yield image, sample.cpu()
+
+
+def segment(cfg: Config, model: nn.Module, images: list[Path], args: Namespace) -> None:
+    """Writes overlays to vis/ and label maps to pred/, by the names of the images."""
+    from mmcv import imread
+    from mmseg.visualization import SegLocalVisualizer
+    visualizer = SegLocalVisualizer(alpha=args.opacity)
+    visualizer.dataset_meta = model.dataset_meta
+    out_dir, stems = Path(args.out_dir), [image.stem for image in images]
+    for image, sample in predict(cfg, model, images):
+        name = image.stem if stems.count(image.stem) == 1 else image.name
+        sample = sample.numpy()
+        labels = Image.fromarray(sample.pred_sem_seg.data[0].astype(np.uint8))
+        write_whole(out_dir / f'pred/{name}.png', labels.save)
+        pixels = imread(str(image), channel_order='rgb')
+        write_whole(out_dir / f'vis/{image.name}', lambda file: visualizer.add_datasample(
+            '', pixels, sample, draw_gt=False, out_file=str(file)))  # noqa: B023 (called at once)
+    print(f'Overlays are in {out_dir}/vis, label maps in {out_dir}/pred')
+
+
+def classify(cfg: Config, model: nn.Module, images: list[Path], args: Namespace) -> None:
+    """Prints the classes of each image, and writes them to classes.csv."""
+    classes, rows = model.dataset_meta.get('classes'), []
+    for image, sample in predict(cfg, model, images):
+        scores = sample.pred_score
         for label in scores.argsort(descending=True)[:args.topk].tolist():
             name = classes[label] if classes else str(label)
             rows.append((image, name, f'{scores[label]:.4f}'))
-    table = Table('image', 'class', 'score')
+    table, text = Table('image', 'class', 'score'), io.StringIO()
     for image, name, score in rows:
-        table.add_row(Path(image).name, name, score)
+        table.add_row(image.name, name, score)
     Console().print(table)
-    args.out_dir.mkdir(parents=True, exist_ok=True)
-    with open(args.out_dir / 'classes.csv', 'w', newline='', encoding='utf-8') as file:
-        csv.writer(file).writerows([('image', 'class', 'score'), *rows])
-    print(f'The table is in {args.out_dir}/classes.csv')
+    csv.writer(text).writerows([('image', 'class', 'score'), *rows])
+    out = Path(args.out_dir, 'classes.csv')
+    write_whole(out, lambda file: file.write_bytes(text.getvalue().encode()))
+    print(f'The table is in {out}')
 
 
-def check_images(cfg: Config, images: list[str]) -> None:
+def check_images(cfg: Config, images: list[Path]) -> None:
     """Reads all images, so that none is found to be faulty when others are predicted already."""
     pipeline, faults = image_pipeline(cfg), []
     for image in track(images, 'Reading'):
         try:
-            pipeline(dict(img_path=image))
+            pipeline(dict(img_path=str(image)))
         except DataError as error:
             faults.append(str(error))
     if faults:
@@ -109,8 +124,9 @@ def main(args: Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options)
     images = find_images(args.input)
     check_images(cfg, images)
+    model = load_model(cfg, args.checkpoint, args.device or get_device(), args.trust_checkpoint)
     task = segment if cfg.default_scope == 'mmseg' else classify
-    task(cfg, images, args)
+    task(cfg, model, images, args)
 
 
 if __name__ == '__main__':
