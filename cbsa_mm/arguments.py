@@ -5,12 +5,13 @@ Imports nothing heavy, so that ``--help`` and wrong arguments are answered at on
 import argparse
 import math
 import os
+import sys
 from argparse import Action, ArgumentError, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-ORDER = 'the order is CONFIG CHECKPOINT, then all else; see --help'
+ORDER = 'the order is CONFIG CHECKPOINT, then all else'
 CONFIGS = ('.py', '.json', '.yaml', '.yml')
 IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.webp')
 PICTURES = ('.png', '.jpg', '.jpeg', '.pdf', '.svg', '.webp')
@@ -37,28 +38,16 @@ class ArgumentParser(argparse.ArgumentParser):
     def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:
         """Parses the command line, or ends the program with one message."""
         parsed = super().parse_args(*args, **kwargs)
-        try:
-            check_outputs(vars(parsed).values())
-        except ArgumentTypeError as error:
-            self.error(str(error))
+        paths = list(_paths(vars(parsed).values()))
+        for i, path in enumerate(paths):
+            others = map(os.path.realpath, paths[:i] + paths[i + 1:])
+            if isinstance(path, OutputFile) and os.path.realpath(path) in others:
+                self.error(f'{path} is another argument too: name another file to write')
         return parsed
 
-
-def check_outputs(values: Iterable) -> None:
-    """Checks that no output is also another argument's file.
-
-    Args:
-        values: All arguments; those to write are :class:`OutputFile`.
-
-    Raises:
-        ArgumentTypeError: If one is.
-    """
-    paths = list(_paths(values))
-    for i, path in enumerate(paths):
-        others = map(os.path.realpath, paths[:i] + paths[i + 1:])
-        if isinstance(path, OutputFile) and os.path.realpath(path) in others:
-            raise ArgumentTypeError(f'{path} is given twice, at least once to write it: name '
-                                    'another file')
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with a message of one line, as errors later on do."""
+        sys.exit(f'{self.prog}: error: {message} (see --help)')
 
 
 def _paths(values: Iterable) -> Iterator[str | Path]:

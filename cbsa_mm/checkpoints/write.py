@@ -2,7 +2,6 @@
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +57,11 @@ def write_checkpoint(path: str | Path, checkpoint: dict) -> None:
         arrays = {name: tensor.numpy() for name, tensor in checkpoint.items()}
         write_whole(path, lambda file: np.savez(file, **arrays))
     else:
-        buffer = BytesIO()  # PyTorch's own writing ends in other errors on a full disk
-        torch.save(checkpoint, buffer)
-        write_whole(path, lambda file: file.write_bytes(buffer.getbuffer()))
+        write_whole(path, lambda file: _save(checkpoint, file))
+
+
+def _save(checkpoint: dict, file: Path) -> None:
+    try:
+        torch.save(checkpoint, file)
+    except RuntimeError as error:  # PyTorch's of a file that does not become as long as it should
+        raise OSError('is the disk full?') from error

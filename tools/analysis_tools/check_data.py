@@ -21,7 +21,8 @@ def parse_args() -> Namespace:
     parser.add_argument('--split', nargs='+', choices=['train', 'val', 'test'],
                         help='which data sets; by default, all that differ')
     parser.add_argument('--num', type=integer(1), metavar='N',
-                        help='look at this many images of each, evenly spaced, and not at all')
+                        help='read this many images of each, evenly spaced; by default all, or 100 '
+                        'of the built-in data')
     parser.add_argument('--workers', type=integer(0), default=min(os.cpu_count(), 8), metavar='N',
                         help='processes that read; %(default)s by default, 0 for none beside this')
     add_output_arguments(parser, None)
@@ -42,7 +43,7 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.datasets import Survey, build_dataset, check_data_folders, survey
+from cbsa_mm.datasets import ShapesDataset, Survey, build_dataset, check_data_folders, survey
 from cbsa_mm.engine import (
     check_class_count,
     load_config,
@@ -55,8 +56,8 @@ def main(args: Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options, detection=True)
     init_default_scope(cfg.default_scope)
     console, surveys = Console(), {}
-    for split in args.split or differing_splits(cfg):
-        surveys[split] = look_through(cfg, split, args.workers)
+    for split in args.split or differing_splits(cfg) or ['train']:
+        surveys[split] = look_through(cfg, split, args.num, args.workers)
         report(split, surveys[split], console)
     if args.json:
         text = json.dumps({split: plain(found) for split, found in surveys.items()}, indent=1)
@@ -77,20 +78,24 @@ def differing_splits(cfg: Config) -> list[str]:
     return list(datasets.values())
 
 
-def look_through(cfg: Config, split: str, num_workers: int) -> Survey:
+def look_through(cfg: Config, split: str, num: int | None, num_workers: int) -> Survey:
     """Surveys one data set; that it can't be built is its only fault then."""
     loader = f'{split}_dataloader'
     model = cfg.get('model', {})
     key = 'decode_head' if 'decode_head' in model else 'head'
     num_classes = model[key].get('num_classes') if isinstance(model.get(key), dict) else None
     try:
+        if not cfg.get(loader):
+            raise UserError(f'the config has no {loader}')
         check_data_folders(cfg, (loader, ))
         with building(f'{loader}.dataset'):
             dataset = build_dataset(cfg[loader].dataset)
     except UserError as error:
         return Survey(faults=[str(error)])
     classes = dataset.metainfo.get('classes') or map(str, range(num_classes or 256))
-    found = survey(dataset, list(classes), num_workers, split)
+    if isinstance(dataset, ShapesDataset):  # whose images are drawn, and never faulty
+        num = num or 100
+    found = survey(dataset, list(classes), num_workers, split, num)
     try:
         check_class_count(dataset, key, num_classes)
     except UserError as error:
