@@ -1,4 +1,4 @@
-"""Training several configs with the same seeds, and measuring their steps side by side."""
+"""Trains several configs with the same seeds, and times their training steps."""
 import json
 import statistics
 import subprocess
@@ -27,12 +27,12 @@ def compare_configs(configs: list[Path], seeds: list[int], options: dict, folder
     """Trains every config with every seed, then measures a step of each.
 
     Args:
-        configs: Config files, each with a name of its own.
-        seeds: Seeds of ``randomness``; data order and augmentation follow from them too.
-        options: Values by their dotted keys, which override those of all configs.
-        folder: Where the runs go, as ``<config>/seed<seed>``; what is done already is not done
-            again, as a run leaves ``result.json`` there.
-        repeats: Interleaved steps that are timed.
+        configs: Config files with distinct names.
+        seeds: Seeds of ``randomness``, which also determine data order and augmentation.
+        options: Overrides for all configs, by dotted key.
+        folder: Output folder with the runs ``<config>/seed<seed>``; finished runs, which have a
+            ``result.json``, are not repeated.
+        repeats: Number of interleaved timed steps.
 
     Returns:
         By the config's name: ``scores`` (the last validation's, in percent), their ``mean`` and
@@ -46,7 +46,7 @@ def compare_configs(configs: list[Path], seeds: list[int], options: dict, folder
         if not config.is_file():
             raise UserError(f'there is no config file {config}')
     if len({config.stem for config in configs}) < len(configs):
-        raise UserError('runs and results go by the names of the configs: give each file its own')
+        raise UserError('runs and results are named after the configs: file names must differ')
     scores = _train_all(configs, seeds, options, folder)
     results = _measure(configs, options, repeats)
     for name, values in scores.items():
@@ -60,7 +60,7 @@ def _train_all(configs: list[Path], seeds: list[int], options: dict,
     scores = {config.stem: [] for config in configs}
     with Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
         task = progress.add_task('training', total=len(configs) * len(seeds))
-        for seed in seeds:  # the outer loop, so that all configs share slow and fast hours
+        for seed in seeds:  # the outer loop, so that a drifting machine speed affects all configs
             for config in configs:
                 progress.update(task, description=f'{config.stem}, seed {seed}')
                 run = folder / config.stem / f'seed{seed}'
@@ -71,18 +71,18 @@ def _train_all(configs: list[Path], seeds: list[int], options: dict,
 
 
 def _train(config: Path, options: dict, folder: Path) -> float:
-    """Trains in a process of its own, unless it was done before; returns the last score."""
+    """Trains in a separate process, unless already done; returns the last score."""
     cfg = Config.fromfile(config)
     cfg.merge_from_dict(options)
     result, log, copy = (folder / name for name in ('result.json', 'output.log', 'config.py'))
     if result.exists():
         done = json.loads(result.read_text())
         if done['config'] != cfg.pretty_text:
-            raise UserError(f'{folder} holds a run with other options, or of another version of '
-                            f'{config}: give another --work-dir')
+            raise UserError(f'{folder} has a run with other options, or of another version of '
+                            f'{config}: use another --work-dir')
         return done['score']
     folder.mkdir(parents=True, exist_ok=True)
-    cfg.dump(copy)  # the Runner adds to it later
+    cfg.dump(copy)  # before the Runner adds to it
     with log.open('w') as file:
         code = subprocess.run(
             [sys.executable, ROOT / 'tools/train.py', copy, '--work-dir', folder],
@@ -101,12 +101,12 @@ def _last_score(folder: Path) -> float:
         for metric in METRICS:
             if metric in values:
                 return values[metric]
-    raise UserError(f'{scalars} has none of {", ".join(METRICS)}: the config must validate at its '
-                    'end')
+    raise UserError(f'{scalars} has none of {", ".join(METRICS)}: the config must validate at the '
+                    'end of training')
 
 
 class Step:
-    """A training step of a config's model on its first batch, to be called again and again."""
+    """A repeatable training step of a config's model on its first batch."""
 
     def __init__(self, config: Path, options: dict) -> None:
         cfg = Config.fromfile(config)

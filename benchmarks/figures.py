@@ -1,4 +1,4 @@
-"""Figures of what was measured."""
+"""Plots of the measurements."""
 import itertools
 from pathlib import Path
 
@@ -12,11 +12,11 @@ LABELS = {'CBSA': 'CBSA (ours)', 'MSSA': 'MSSA (CRATE)', 'TSSA': 'TSSA (ToST)',
 
 
 def plot(results: dict, folder: Path) -> list[Path]:
-    """Draws speed-ups over the plain form, and the growth with resolution.
+    """Plots speedups over the plain form, and scaling with resolution.
 
     Args:
-        results: What ``tools/analysis_tools/benchmark.py`` measured, by part.
-        folder: Where the figures go.
+        results: Results of ``tools/analysis_tools/benchmark.py``, by part.
+        folder: Output folder.
 
     Returns:
         The files.
@@ -35,10 +35,10 @@ def plot(results: dict, folder: Path) -> list[Path]:
 
 
 def plot_scores(results: dict, file: Path) -> None:
-    """Draws each config's scores, a point for a seed, against the time of its training step.
+    """Plots each config's scores, one point per seed, vs. the time of its training step.
 
     Args:
-        results: What ``tools/analysis_tools/compare.py`` measured.
+        results: Results of ``tools/analysis_tools/compare.py``.
         file: The picture.
     """
     matplotlib.use('agg')
@@ -70,7 +70,7 @@ def _draw_classifiers(results: dict) -> Figure:
         axes.set_title(f'CBT, 224 pixels, float32: {kind}', fontsize=9)
         axes.legend(fontsize=8, loc='upper left')
         axes.margins(y=0.2)
-    figure.axes[0].set_ylabel('times as fast as the plain form')
+    figure.axes[0].set_ylabel('speedup over the plain form')
     return figure
 
 

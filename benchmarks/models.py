@@ -1,4 +1,4 @@
-"""What is compared: CBT in its forms, and other attentions in its place."""
+"""The compared models: CBT in its forms, and with other attentions."""
 import contextlib
 import copy
 import logging
@@ -13,7 +13,7 @@ from cbsa_mm.backbones import CBT
 
 
 class PlainCBT(nn.Module):
-    """A CBT's function and weights, computed in the plain form."""
+    """A CBT computed in the plain form, with the same weights."""
 
     def __init__(self, model: CBT) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class PlainCBT(nn.Module):
 
 
 class PlainDecoder(nn.Module):
-    """A CBT decoder's function and weights, computed in the plain form."""
+    """A CBT decoder computed in the plain form, with the same weights."""
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ def make_cbt(form: str, arch: str, size: int = 224, with_cp: bool = False) -> nn
 
 def make_backbone(attention: str, size: int, arch: str = 'small',
                   deploy: bool = True) -> nn.Module:
-    """A model of the width, depth and heads of CBT's arch, with one of four attentions."""
+    """A model with the width, depth and heads of CBT's arch, and one of four attentions."""
     if attention == 'softmax':
         from mmpretrain.models import VisionTransformer
         return VisionTransformer(f'deit-{arch}', img_size=size)
@@ -69,7 +69,7 @@ def make_decoder(kind: str, embed_dims: int, num_layers: int, num_classes: int =
         head = SegmenterMaskTransformerHead(
             in_channels=embed_dims, channels=embed_dims, embed_dims=embed_dims, num_layers=2,
             num_heads=embed_dims // 64, num_classes=num_classes, dropout_ratio=0)
-        logging.disable(logging.INFO)  # it logs every tensor that it initializes
+        logging.disable(logging.INFO)  # it logs every initialized tensor
         head.init_weights()
         logging.disable(logging.NOTSET)
         return head
@@ -83,13 +83,13 @@ def make_decoder(kind: str, embed_dims: int, num_layers: int, num_classes: int =
 
 
 class Inference:
-    """A forward pass without gradients, to be called again and again.
+    """A repeatable forward pass without gradients.
 
     Args:
         model: A module; moved to the device and set to evaluation mode.
         inputs: Its argument.
-        dtype: float32, or the type of autocast.
-        device: Where it runs.
+        dtype: float32, or the autocast dtype.
+        device: Its device.
     """
 
     def __init__(self, model: nn.Module, inputs: Tensor | list[Tensor], dtype: torch.dtype,
@@ -108,10 +108,10 @@ class TrainingStep:
     """Forward pass, cross-entropy over 1000 classes, backward pass, AdamW.
 
     Args:
-        model: A backbone that gives class tokens (B, d).
+        model: A backbone that returns class tokens (B, d).
         images: (B, 3, H, W).
-        dtype: float32, or the type of autocast.
-        device: Where it runs.
+        dtype: float32, or the autocast dtype.
+        device: Its device.
     """
 
     def __init__(self, model: nn.Module, images: Tensor, dtype: torch.dtype,

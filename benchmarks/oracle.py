@@ -1,7 +1,7 @@
 """The plain form: the paper's equations (arXiv 2509.16875v3) as the released code computes them.
 
-It is the reference of the tests, and what benchmark.py compares with. Weights are dicts of tensors
-by this package's names.
+It is the reference of the tests and the baseline of benchmark.py. Weights are dicts of tensors
+with this package's names.
 """
 import torch
 import torch.nn.functional as F
@@ -17,12 +17,6 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """Softmax attention, and its matrix."""
     A = torch.softmax(q @ k.transpose(-1, -2) * q.shape[-1]**-0.5, dim=-1)
     return A @ v, A
-
-
-def linear_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention whose weights are products of ReLU features instead of a softmax."""
-    weights = (F.relu(q) + 1e-6) @ (F.relu(k) + 1e-6).transpose(-1, -2)
-    return weights / (weights.sum(-1, keepdim=True) + 1e-6 * k.shape[-2]) @ v
 
 
 def cbsa(x: Tensor, layer: dict, num_heads: int, grid: tuple, grid_size: int,
@@ -118,7 +112,7 @@ def stem(image: Tensor, weights: dict, training: bool) -> Tensor:
 
 def cbt(image: Tensor, weights: dict, num_heads: int, training: bool = False,
         grid_size: int = 8) -> Tensor:
-    """The classifier's backbone at its own image size: the class token (B, d)."""
+    """The classifier's backbone at its native image size: the class token (B, d)."""
     x = stem(image, sub(weights, 'stem.'), training)
     grid, x = x.shape[2:], x.flatten(2).transpose(1, 2)
     x = torch.cat([weights['cls_token'].expand(len(x), -1, -1), x], dim=1) + weights['pos_embed']

@@ -28,14 +28,14 @@ def random_images(batch: int, side: int, device: torch.device, channels: int = 3
 
 
 def differences(cases: dict[str, Callable]) -> dict[str, float]:
-    """Relative differences of the other cases' results from the first's."""
+    """Relative differences of the results from the first case's."""
     outputs = {name: run().float() for name, run in cases.items()}
     first = next(iter(outputs.values()))
     return {name: ((out - first).norm() / first.norm()).item() for name, out in outputs.items()}
 
 
 def compare(cases: dict[str, Callable], args: Namespace, label: str, repeats: int = 0) -> dict:
-    """Interleaved times against the first case, and how far the results differ from its."""
+    """Interleaved times relative to the first case, and differences of the results."""
     apart = differences(cases)
     seconds = interleave(cases, repeats or args.repeats, args.device, label)
     return {name: result | dict(difference=apart[name])
@@ -87,12 +87,12 @@ def _upsample(decode: Callable) -> torch.Tensor:
 
 
 def upsampled(decode: Callable) -> Callable:
-    """A decoder's masks brought to the image's 512 pixels."""
+    """A decoder with masks upsampled to the image's 512 pixels."""
     return partial(_upsample, decode)
 
 
 def scaling(args: Namespace) -> dict:
-    """Models of width 384 and 12 layers with four attentions, one image of growing side."""
+    """Models of width 384 and 12 layers with four attentions, one image of increasing size."""
     results = {}
     for side in args.sides:
         images = random_images(1, side, args.device)
@@ -107,7 +107,7 @@ def scaling(args: Namespace) -> dict:
 
 
 def memory(args: Namespace) -> dict:
-    """Peak memory of a CBT-S training step at 512 pixels, beyond what was there before it."""
+    """Additional peak memory of a CBT-S training step at 512 pixels."""
     results = {f'{form}, batch {batch}': peak_memory(
                    make_training_step, form, 512, batch, False, str(args.device))
                for batch in (2, 4) for form in ('plain', 'ours')}
@@ -130,7 +130,7 @@ def make_training_step(form: str, side: int, batch: int, with_cp: bool,
 
 
 def gemm(args: Namespace) -> dict:
-    """The share of the machine's matrix product rate that CBT-B's forward pass reaches."""
+    """The fraction of the machine's matrix product rate that CBT-B's forward pass reaches."""
     a = torch.randn(2048, 2048, device=args.device)
     model = Inference(make_cbt('deploy', 'base'), random_images(args.batch, 224, args.device),
                       torch.float32, args.device)
@@ -144,7 +144,7 @@ def gemm(args: Namespace) -> dict:
 
 
 def profile(args: Namespace) -> dict:
-    """Shares of the CPU time by operation: a decoder for CBT-S on one image of 512 pixels."""
+    """Fractions of CPU time by operation: a decoder for CBT-S on one image of 512 pixels."""
     results = {}
     for form in ('plain', 'deploy'):
         run = Inference(make_decoder(form, 384, DECODER_LAYERS['small']),
@@ -161,7 +161,7 @@ def profile(args: Namespace) -> dict:
 
 
 def runner(args: Namespace) -> dict:
-    """An iteration of mmengine's Runner on cbt-s_in1k, data in RAM, against the bare step."""
+    """An iteration of mmengine's Runner on cbt-s_in1k, data in RAM, vs. the bare step."""
     from mmengine.config import Config
     from mmengine.dataset import default_collate
     from mmengine.hooks import Hook
@@ -170,7 +170,7 @@ def runner(args: Namespace) -> dict:
     from mmpretrain.structures import DataSample
 
     class PairedTimer(Hook):
-        """Does bare steps after each iteration of the Runner, and times both."""
+        """Runs bare steps after each iteration of the Runner, and times both."""
         priority = 'LOWEST'
 
         def __init__(self) -> None:
@@ -184,7 +184,7 @@ def runner(args: Namespace) -> dict:
             model, optimizer = runner.model, runner.optim_wrapper.optimizer
             self.stop('Runner')
             batch = model.data_preprocessor(data_batch, training=True)
-            for name in ('settling', 'bare step'):  # so that both follow upon a bare step
+            for name in ('settling', 'bare step'):  # so that both timings follow a bare step
                 self.start = time.perf_counter()
                 model(**batch, mode='loss')['loss'].backward()
                 optimizer.step()
@@ -205,7 +205,7 @@ def runner(args: Namespace) -> dict:
             for i, image in enumerate(images)] * iterations
     loader = torch.utils.data.DataLoader(data, batch, collate_fn=default_collate)
     timer = PairedTimer()
-    cfg.default_hooks.checkpoint = None  # files are no part of the loop
+    cfg.default_hooks.checkpoint = None  # writing files is not part of the loop
     with tempfile.TemporaryDirectory() as folder:
         Runner(model=dict(cfg.model, data_preprocessor=dict(cfg.data_preprocessor,
                                                             type='ClsDataPreprocessor')),
@@ -219,9 +219,9 @@ def runner(args: Namespace) -> dict:
 
 
 def throughput(args: Namespace) -> dict:
-    """Images a second at 512 pixels, the models of the paper's table 7.
+    """Images per second at 512 pixels, for the models of the paper's table 7.
 
-    On a GPU 32 at a time by float16; on a CPU as ``--batch`` says, by float32.
+    On a GPU with batch size 32 in float16; on a CPU with ``--batch`` in float32.
     """
     batch, dtype = (32, torch.float16) if args.device.type == 'cuda' else (
         args.batch, torch.float32)

@@ -1,25 +1,25 @@
-"""Printing what was measured."""
+"""Prints the measurements."""
 from rich.console import Console
 from rich.table import Table
 
 TITLES = dict(
     classifiers='Classifiers at 224 pixels',
     decoders='Decoders alone at 512 pixels, 150 classes',
-    scaling='Width 384, 12 layers, one image: growing resolution',
+    scaling='Width 384, 12 layers, one image: increasing resolution',
     memory='Peak memory of a CBT-S training step at 512 pixels',
-    gemm='Share of the rate of a 2048 x 2048 matrix product',
-    profile='Where the decoder of S spends its time: one image of 512 pixels',
-    runner="mmengine's Runner against the bare step, cbt-s_in1k, data in RAM",
-    throughput='Images a second at 512 pixels')
+    gemm='Fraction of the rate of a 2048 x 2048 matrix product',
+    profile='Time of the decoder of S by operation: one image of 512 pixels',
+    runner="mmengine's Runner vs. the bare step, cbt-s_in1k, data in RAM",
+    throughput='Images per second at 512 pixels')
 
 
 def show(part: str, results: dict, console: Console) -> None:
     """Prints one part's numbers.
 
     Args:
-        part: Its name.
-        results: What it returned.
-        console: Where to print.
+        part: Name of the part.
+        results: Its results.
+        console: The console.
     """
     table = Table(title=TITLES[part], title_justify='left')
     rows = _rows(part, results)

@@ -1,4 +1,4 @@
-"""Measuring: interleaved times, and peak memory in processes of their own."""
+"""Measures interleaved times, and peak memory in separate processes."""
 import multiprocessing
 import platform
 import resource
@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 
 def describe_machine(device: torch.device) -> dict:
-    """What the numbers belong to: processor or GPU, threads, versions, date."""
+    """Describes the machine: processor or GPU, threads, versions, date."""
     info, cpuinfo = {}, Path('/proc/cpuinfo')
     if cpuinfo.exists():
         pairs = (line.split(':', 1) for line in cpuinfo.read_text().splitlines() if ':' in line)
@@ -33,13 +33,13 @@ def describe_machine(device: torch.device) -> dict:
 
 def interleave(cases: dict[str, Callable], repeats: int, device: torch.device,
                label: str) -> dict[str, list[float]]:
-    """Times calls in turn, so that all of them see the same disturbances.
+    """Times calls in turns, so that disturbances affect all of them.
 
     Args:
-        cases: What to call, by name.
-        repeats: Rounds over all cases, after one that warms up.
-        device: Where they run; on CUDA, events are recorded.
-        label: For the progress bar.
+        cases: Callables by name.
+        repeats: Rounds over all cases, after one warm-up round.
+        device: Their device; on CUDA, events are recorded.
+        label: Label of the progress bar.
 
     Returns:
         Seconds of every call, by name; those of one round share an index.
@@ -77,7 +77,7 @@ def summarize(seconds: dict[str, list[float]]) -> dict[str, dict]:
 
     Returns:
         By case: ``median``, the quartiles ``low`` and ``high`` (seconds), all ``times``, and
-        ``ratio``: the median over rounds of the first case's time by this one's.
+        ``ratio``: the median over rounds of the first case's time divided by this one's.
     """
     results, first = {}, next(iter(seconds))
     for name, times in seconds.items():
@@ -88,15 +88,15 @@ def summarize(seconds: dict[str, list[float]]) -> dict[str, dict]:
 
 
 def ratio(seconds: dict[str, list[float]], above: str, below: str) -> float:
-    """The median over rounds of one case's time by another's."""
+    """The median over rounds of one case's time divided by another's."""
     return statistics.median(a / b for a, b in zip(seconds[above], seconds[below]))
 
 
 def peak_memory(make: Callable, *args) -> float:
-    """Bytes that a call needs at its peak, beyond what was there before it.
+    """Additional bytes that a call needs at its peak.
 
     Args:
-        make: Called with ``args`` in a process of its own; returns what to call and measure.
+        make: Called with ``args`` in a separate process; returns the callable to measure.
     """
     with multiprocessing.get_context('spawn').Pool(1) as pool:
         return pool.apply(_measure, (make, args, torch.get_num_threads()))
@@ -111,11 +111,11 @@ def _measure(make: Callable, args: tuple, threads: int) -> float:
         run()
         return torch.cuda.max_memory_allocated() - before
     status = Path('/proc/self/status')
-    if not status.exists():  # no Linux: the peak since the process began
+    if not status.exists():  # not Linux: the peak since the process started
         run()
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     before = _read(status, 'VmRSS')
-    Path('/proc/self/clear_refs').write_text('5')  # forgets the peak so far
+    Path('/proc/self/clear_refs').write_text('5')  # resets the peak
     run()
     return _read(status, 'VmHWM') - before
 

@@ -17,7 +17,8 @@ MIM = Path(__file__).parent / '.mim'  # configs, tools and the model index, wher
 # The parts of this package that are imported along with each library.
 PARTS = {
     'mmengine': ['registry', 'backbones', 'necks', 'datasets'],
-    'mmengine.runner': ['engine', 'inference.timm_weights'],
+    'mmengine.runner': [
+        'engine', 'inference.timm_weights', 'inference.unpublished_weights'],
     'mmseg.models': ['decode_heads', 'segmentors'],
     'mmseg.datasets': ['datasets.camvid'],
     'mmpretrain.apis': ['model_hub'],

@@ -1,6 +1,7 @@
 """Errors that a user can fix."""
 from collections.abc import Iterator
 from contextlib import contextmanager
+from unicodedata import category
 
 
 class UserError(ValueError):
@@ -9,6 +10,11 @@ class UserError(ValueError):
 
 class DataError(UserError):
     """A bad file in a data set; there may be more."""
+
+
+def printable(text: str) -> str:
+    """Escapes the characters by which text from a file could control a terminal."""
+    return ''.join(ascii(c)[1:-1] if category(c) == 'Cc' and c not in '\n\t' else c for c in text)
 
 
 @contextmanager

@@ -8,8 +8,8 @@ SETS = (
     "one set of the OpenMMLab libraries: pip install 'cbsa-mm[onedl]' (current PyTorch) or "
     "'cbsa-mm[openmmlab]' (the original distributions), not both")
 DETECTION = (
-    "it with an mmcv with compiled ops, see docs/detection.md: pip install "
-    "'cbsa-mm[openmmlab,detection]'")
+    'it beside the original set of the OpenMMLab libraries, with an mmcv with compiled ops (the '
+    "onedl set has none, so it takes another environment): pip install 'cbsa-mm[detection]'")
 
 
 class MissingLibraryError(ImportError):

@@ -62,8 +62,8 @@ def make_classifier(d: int, depth: int, h: int, classes: int = 1000, side: int =
                 inner_dims=h * p if p else d, num_tokens=1 + (side // 16)**2, num_classes=classes)
 
 
-def _vit_sizes(d: int, depth: int, num_tokens: int, labels: int = 1000) -> dict[str, int]:
-    return dict(embed_dims=d, num_layers=depth, num_tokens=num_tokens, num_labels=labels,
+def _vit_sizes(d: int, depth: int, num_tokens: int) -> dict[str, int]:
+    return dict(embed_dims=d, num_layers=depth, num_tokens=num_tokens, num_labels=1000,
                 mlp_dims=4 * d, patch_size=16, in_channels=3)
 
 

@@ -26,7 +26,7 @@ def test_forms_are_the_same_function(benchmark, capsys):
     assert {name for name in numbers['machine']} >= {'device', 'threads', 'torch', 'date'}
     assert set(numbers['throughput']) == {'CBT-T', 'ViT-T', 'CRATE-T', 'ToST-T'}
     assert all(rate > 0 for rates in numbers['throughput'].values() for rate in rates.values())
-    assert 'Images a second at 512 pixels' in capsys.readouterr().out
+    assert 'Images per second at 512 pixels' in capsys.readouterr().out
     assert Image.open('figures/classifiers.png').width > 500
 
 

@@ -2,12 +2,14 @@
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
 from PIL import Image
 
 import cbsa_mm
@@ -15,24 +17,6 @@ from cbsa_mm.datasets.shapes import render
 from cbsa_mm.inference import build_model
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def run(tmp_path):
-    """Runs code in a new process, in a folder with an image and weights; gives what it prints."""
-    Image.fromarray(render(0, 0, 128, 4)[0]).save(tmp_path / 'image.png')
-    for name in ('cbt-t_shapes', 'cbt-t_shapes-cls'):
-        cfg = Config.fromfile(cbsa_mm.config_path(f'cbt/{name}.py'))
-        torch.save(dict(state_dict=build_model(cfg).state_dict(), meta={}),
-                   tmp_path / f'{name}.pth')
-
-    def python(code):
-        result = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=tmp_path,
-                                capture_output=True, text=True)
-        assert result.returncode == 0, result.stdout + result.stderr
-        return result.stdout
-
-    return python
 
 
 def models():
@@ -59,7 +43,7 @@ def test_figures_are_those_of_the_config(model):
         assert f'Published: {metric}' in header
         assert 'published' in model['Metadata']['Results']
     assert bool(re.search(r'Published: [\d.]+ (top-1|mIoU)', header)) == bool(result['Metrics'])
-    assert model['Weights'] is None
+    assert model['Weights'] == 'unpublished://'
 
 
 def test_paths_of_configs():
@@ -69,25 +53,37 @@ def test_paths_of_configs():
         cbsa_mm.config_path('cbt/none.py')
 
 
+@pytest.fixture
+def run(tmp_path):
+    """Runs code in a new process, in a folder with an image and weights; gives what it prints."""
+    Image.fromarray(render(0, 0, 128, 4)[0]).save(tmp_path / 'image.png')
+    for name in ('cbt-t_shapes', 'cbt-t_shapes-cls'):
+        cfg = Config.fromfile(cbsa_mm.config_path(f'cbt/{name}.py'))
+        torch.save(dict(state_dict=build_model(cfg).state_dict(), meta={}),
+                   tmp_path / f'{name}.pth')
+
+    def python(code):
+        result = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=tmp_path,
+                                capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    return python
+
+
 @pytest.mark.slow
-def test_mmseg_inferencer(run):
-    assert 'PREDICTED (128, 128)' in run('''
+def test_mmseg(run):
+    output = run('''
 import cbsa_mm
-from mmseg.apis import MMSegInferencer
+from mmseg.apis import MMSegInferencer, inference_model, init_model
 inferencer = MMSegInferencer('cbt-t_shapes', 'cbt-t_shapes.pth', scope='cbsa_mm', device='cpu')
 print('PREDICTED', inferencer('image.png')['predictions'].shape)
-''')
-
-
-@pytest.mark.slow
-def test_init_model(run):
-    assert 'cbsa_mm.backbones.cbt.CBT' in run('''
-import cbsa_mm
-from mmseg.apis import inference_model, init_model
 model = init_model(cbsa_mm.config_path('cbt/cbt-t_shapes.py'), 'cbt-t_shapes.pth', device='cpu')
 print(type(model.backbone))
 inference_model(model, 'image.png')
 ''')
+    assert 'PREDICTED (128, 128)' in output
+    assert 'cbsa_mm.backbones.cbt.CBT' in output
 
 
 @pytest.mark.parametrize('imports', [
@@ -106,18 +102,28 @@ print('LABEL', inferencer('image.png')[0]['pred_label'] in range(5))
     assert 'LABEL True' in output
 
 
-@pytest.mark.slow
-def test_scope_passes_on(run):
+@pytest.mark.parametrize('call', [
+    "mmpretrain.get_model('cbt-t_in1k', pretrained=True)",
+    pytest.param("mmpretrain.ImageClassificationInferencer('cbt-t_in1k')", marks=pytest.mark.slow),
+    pytest.param("mmseg.apis.MMSegInferencer('cbt-t_ade20k', scope='cbsa_mm')",
+                 marks=pytest.mark.slow)])
+def test_no_random_weights_in_the_place_of_pretrained_ones(call, run):
+    assert 'REFUSED no weights of this model are published' in run(f'''
+import cbsa_mm, mmpretrain, mmseg.apis
+try:
+    {call}
+except cbsa_mm.errors.UserError as error:
+    print('REFUSED', error)
+''')
+
+
+def test_scope_passes_on():
     """What an inherited config is marked with finds what the scope around it finds."""
-    assert 'mmpretrain.models.backbones.vision_transformer mmseg.models.backbones.vit' in run('''
-import cbsa_mm, mmpretrain, mmseg.models
-from mmengine.registry import MODELS, DefaultScope
-found = []
-for scope in ('mmpretrain', 'mmseg'):
-    with DefaultScope.overwrite_default_scope(scope):
-        with MODELS.switch_scope_and_registry('cbsa_mm') as registry:
-            found.append(registry.get('VisionTransformer').__module__)
+    for scope, module in (('mmpretrain', 'mmpretrain.models.backbones.vision_transformer'),
+                          ('mmseg', 'mmseg.models.backbones.vit')):
+        import_module(f'{scope}.models')
+        with DefaultScope.overwrite_default_scope(scope), \
+                MODELS.switch_scope_and_registry('cbsa_mm') as registry:
+            assert registry.get('VisionTransformer').__module__ == module
             assert registry.get('CBT').__name__ == 'CBT'
             assert registry.get('NoSuchModel') is None
-print(*found)
-''')

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-import pytest
 from pages import ROOT
 
 from cbsa_mm import compat
@@ -17,8 +16,8 @@ def is_private(name: str) -> bool:
     return name.startswith('_') and name.strip('_') != '' and not name.endswith('__')
 
 
-def defined(tree: ast.AST) -> set[str]:
-    """Private names that a module, or its classes and their instances, have of their own."""
+def own_names(tree: ast.Module) -> set[str]:
+    """Names that a module, or its classes and their instances, have of their own."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
@@ -31,71 +30,40 @@ def defined(tree: ast.AST) -> set[str]:
     return names
 
 
-def foreign_names(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Lines and private names that are used and not defined in the same file."""
-    own = defined(tree)
+def used_names(tree: ast.Module) -> Iterator[str]:
+    """Names of attributes, of what is imported, and of attributes that are told by a string."""
     for node in ast.walk(tree):
-        names = []
         if isinstance(node, ast.Attribute):
-            names = [node.attr]
+            yield node.attr
         elif isinstance(node, ast.Import):
-            names = [part for alias in node.names for part in alias.name.split('.')]
+            yield from (part for alias in node.names for part in alias.name.split('.'))
         elif isinstance(node, ast.ImportFrom):
-            names = [*(node.module or '').split('.'), *(alias.name for alias in node.names)]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) in (
-                'getattr', 'setattr', 'hasattr', 'delattr'):
-            names = [node.args[1].value] if isinstance(node.args[1], ast.Constant) else []
-        yield from ((node.lineno, name) for name in names if is_private(name) and name not in own)
+            yield from (node.module or '').split('.')
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith('attr'):
+            yield from (arg.value for arg in node.args[1:2] if isinstance(arg, ast.Constant))
 
 
-def overridden_names(path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Lines and private names that classes override in those of other libraries."""
+def overridden_names(path: Path, tree: ast.Module) -> Iterator[str]:
+    """Private names that classes override in those of other libraries."""
     for node in tree.body:
-        members = [member for member in getattr(node, 'body', ())
-                   if isinstance(node, ast.ClassDef) and node.bases
-                   and is_private(getattr(member, 'name', ''))]
-        if members:
+        names = [member.name for member in getattr(node, 'body', ())
+                 if isinstance(node, ast.ClassDef) and node.bases
+                 and is_private(getattr(member, 'name', ''))]
+        if names:
             module = import_module('.'.join(path.relative_to(ROOT).with_suffix('').parts))
             foreign = [base for base in getattr(module, node.name).__mro__
                        if not base.__module__.startswith('cbsa_mm')]
-            yield from ((member.lineno, member.name) for member in members
-                        if any(member.name in vars(base) for base in foreign))
-
-
-def find() -> dict[str, list[str]]:
-    """Private names of other libraries, and where they are used."""
-    places = {}
-    for folder in ('cbsa_mm', 'tools', 'benchmarks'):
-        for path in sorted((ROOT / folder).rglob('*.py')):
-            tree = ast.parse(path.read_text())
-            for line, name in [*foreign_names(tree), *overridden_names(path, tree)]:
-                places.setdefault(name, []).append(f'{path.relative_to(ROOT)}:{line}')
-    return places
+            yield from (name for name in names if any(name in vars(base) for base in foreign))
 
 
 def test_the_table_is_complete():
-    places = find()
-    unknown = {name: where for name, where in places.items() if name not in TABLE}
-    assert not unknown, 'not in the table of cbsa_mm/compat.py:\n' + '\n'.join(
-        f'{name}: {", ".join(where)}' for name, where in unknown.items())
-    assert set(TABLE) <= set(places), 'the table of cbsa_mm/compat.py has rows without a use'
+    places = {}
+    for folder in ('cbsa_mm', 'tools', 'benchmarks'):
+        for path in (ROOT / folder).rglob('*.py'):
+            tree = ast.parse(path.read_text())
+            foreign = {name for name in used_names(tree) if is_private(name)} - own_names(tree)
+            for name in {*foreign, *overridden_names(path, tree)}:
+                places.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    assert set(places) == set(TABLE), f'these are used: {places}'
     assert len(TABLE) <= 6
-
-
-@pytest.mark.parametrize('line', [
-    'registry._module_dict', 'self._modules', "getattr(model, '_config', None)",
-    'import torch._dynamo', 'from torch._dynamo import reset', 'from torch.nn import _reduction'])
-def test_private_names_are_found(line):
-    assert list(foreign_names(ast.parse(line)))
-    assert not list(foreign_names(ast.parse(line.replace('_', ''))))
-
-
-def test_own_names_are_not_foreign():
-    assert not list(foreign_names(ast.parse('''
-class Loader:
-    def _open(self):
-        self._file = _read(self._file)
-
-def _read(file):
-    return Loader()._open()
-''')))

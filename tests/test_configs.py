@@ -104,7 +104,7 @@ def test_builds_at_full_size_as_its_metafile_says(path, monkeypatch):
             model(torch.zeros(1, 3, height, width), mode='tensor')))
     assert outputs[0].shape[:2] == (1, head.num_classes)
     listed = LISTED[str(path.relative_to(CONFIGS.parent))]
-    assert listed['Input Size'] == [height, width]
+    assert listed['Input Size'] == f'{height} x {width}'  # a text, as mim expects
     assert listed['Parameters'] == sum(p.numel() for p in model.parameters())
     assert listed['FLOPs'] == flops
     for split in ('train', 'val', 'test'):
@@ -150,7 +150,7 @@ TRAINED = set()
     pytest.param(path, id=path.stem, marks=() if path in SAMPLE else pytest.mark.slow)
     for path in EXPERIMENTS])
 def test_inherited_one_trains(path, tmp_path, monkeypatch):
-    downstream = tmp_path / 'downstream.py'
+    downstream = tmp_path / path.name
     downstream.write_text(f"_base_ = ['cbsa_mm::{path.relative_to(CONFIGS)}']")
     cfg, head = load(downstream)
     shrink(cfg, head)

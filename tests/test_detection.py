@@ -2,7 +2,6 @@
 import json
 import pickle
 import shutil
-from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +21,7 @@ except MissingLibraryError as missing:
     pytest.skip(f"mmdet, the extra 'detection', can't be imported here: {missing}",
                 allow_module_level=True)
 
-CONFIGS = Path(__file__).parents[1] / 'configs'
-CONFIG = CONFIGS / 'detection/cbt-s_mask-rcnn_coco.py'
+CONFIG = Path(__file__).parents[1] / 'configs/detection/cbt-s_mask-rcnn_coco.py'
 CLASSES = ('square', 'triangle')
 
 
@@ -92,15 +90,6 @@ def scalars(work_dir):
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
-def weights(path):
-    return torch.load(path, weights_only=True)['state_dict']
-
-
-def test_shipped_config_says_how_to_run_it():
-    *_, command = takewhile(lambda line: line.startswith('#'), CONFIG.read_text().splitlines())
-    assert command == f'# bash tools/dist_train.sh {CONFIG.relative_to(CONFIGS.parent)} 8'
-
-
 def test_shipped_config_builds_at_full_size():
     cfg = Config.fromfile(CONFIG)
     init_default_scope(cfg.default_scope)
@@ -110,8 +99,6 @@ def test_shipped_config_builds_at_full_size():
     assert sizes == [(1, 256, side, side) for side in (256, 128, 64, 32, 16)]
     [listed] = yaml.safe_load((CONFIG.parent / 'metafile-det.yml').read_text())['Models']
     assert listed['Metadata']['Parameters'] == sum(p.numel() for p in model.parameters())
-    assert cfg.auto_scale_lr.base_batch_size == 8 * cfg.train_dataloader.batch_size == 64
-    assert cfg.train_dataloader.dataset.pipeline[2].scale == (1024, 1024)
 
 
 def test_trains_resumes_and_evaluates(small, run_tool, tmp_path):
@@ -130,8 +117,9 @@ def test_trains_resumes_and_evaluates(small, run_tool, tmp_path):
              'train_cfg.max_epochs=2')
     assert [line['loss'] for line in scalars('parts') if 'loss' in line] == [
         line['loss'] for line in losses]
-    torch.testing.assert_close(weights('parts/epoch_2.pth'), weights('whole/epoch_2.pth'),
-                               rtol=0, atol=0)
+    parts, whole = (torch.load(f'{run}/epoch_2.pth', weights_only=True)['state_dict']
+                    for run in ('parts', 'whole'))
+    torch.testing.assert_close(parts, whole, rtol=0, atol=0)
 
     run_tool('test', small, 'whole/epoch_2.pth', '--work-dir', 'test', '--out', 'found.pkl',
              '--show-dir', 'pictures')
@@ -162,13 +150,10 @@ def test_looks_through_the_data(small, run_tool, coco, tmp_path, capsys):
 
 
 @pytest.mark.parametrize('option, message', [
-    ('model.neck.type=SimplePyramid', r'model.neck.type: mmdet has no SimplePyramid \(did you '
-     r'mean SimpleFeaturePyramid\?\)'),
     ('model.neck.in_channels=32', 'model.neck.in_channels=32, but the features of the backbone '
      'have 16 channels: set it to that'),
     ('model.train_cfg.rcnn.assigner.pos_iou=1',
      r'MaxIoUAssigner.__init__\(\) got an unexpected keyword argument .pos_iou.'),
-    ('train_dataloader.dataset.ann_file=no.json', 'train_dataloader.dataset: .*no.json'),
     ('train_dataloader.dataset.data_root=no', 'train_dataloader.dataset: there is no folder no/'),
     ('val_evaluator.ann_file=no.json', 'val_dataloader.dataset or val_evaluator: .*no.json'),
     ('model.roi_head.bbox_head.num_classes=3', 'CocoDataset has 2 classes, but the model predicts '

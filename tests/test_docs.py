@@ -1,12 +1,11 @@
 """What README and docs tell to type works: every command and every Python block, in order.
 
-They run in a folder laid out like a checkout, whose configs are the shipped ones on small images,
-with random weights and made-up data. Left out is only what LEFT_OUT names.
+They run in a folder laid out like a checkout, whose configs are the shipped ones with small models
+of random weights, on drawn shapes instead of their data. Left out is only what LEFT_OUT names.
 """
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +33,7 @@ LEFT_OUT = {
     'configs/detection': 'needs mmdet; tests/test_detection.py runs the same tools',
     ' --amp': 'needs a GPU',
     'timm://': 'fetches from the net',
+    '--voc': 'tests/test_zero_shot.py makes up the data',
     'python -m cbsa_mm': 'run by tests/test_package.py, from the wheel',
 }
 # What makes a command short, or keeps it from waiting for somebody.
@@ -41,32 +41,19 @@ SHORTER = {
     'tools/analysis_tools/benchmark.py': '--parts gemm --archs tiny --repeats 1',
     'tools/analysis_tools/compare.py': '--seeds 0 --repeats 1 --json compared.json',
 }
-FEW = {f'{split}_dataloader.dataset.num_images': 2 for split in ('val', 'test')}
-SMALL = {
-    'cbt/*_shapes': FEW | {
+ARCH = dict(embed_dims=16, num_layers=6, num_heads=2)
+GRID = dict(type='CBSA', grid_size=4)
+LOADERS = {f'{split}_dataloader.{key}': value for split in ('train', 'val', 'test')
+           for key, value in dict(num_workers=0, persistent_workers=False, batch_size=2).items()}
+FEW = {f'{split}_dataloader.dataset.num_images': 4 for split in ('train', 'val', 'test')}
+# What a config of each library runs on, and for how long.
+SHAPES = {
+    'mmseg': ('cbt-t_shapes', LOADERS | FEW | {
         'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2,
-        'default_hooks.checkpoint.interval': 2, 'train_dataloader.batch_size': 2},
-    'cbt/*_shapes-cls': FEW | {
-        'train_cfg.max_epochs': 1, 'train_dataloader.dataset.num_images': 50},
-    'cbt/cbt-s_ade20k': {
-        'model.backbone.init_cfg.checkpoint': 'vit-s.pth',
-        'model.data_preprocessor.size': (64, 64), 'model.decode_head.attn_cfg.type': 'CBSA',
-        'model.decode_head.attn_cfg.grid_size': 4, 'model.test_cfg.crop_size': (64, 64),
-        'model.test_cfg.stride': (48, 48), 'train_dataloader.dataset.pipeline.2.scale': (256, 64),
-        'train_dataloader.dataset.pipeline.3.crop_size': (64, 64),
-        'val_dataloader.dataset.pipeline.1.scale': (256, 64),
-        'test_dataloader.dataset.pipeline.1.scale': (256, 64),
-        **{f'tta_pipeline.1.transforms.0.{i}.scale': (256, 64) for i in range(6)},
-        'train_cfg.max_iters': 2, 'train_cfg.val_interval': 2},
-    'cbt/cbt-s_in1k': {
-        'train_cfg.max_epochs': 1, 'train_dataloader.dataset.indices': 4,
-        'train_dataloader.batch_size': 2, 'val_dataloader.dataset.indices': 4},
-    'cbt/cbt-t_camvid*': {'train_dataloader.batch_size': 1},
-    'comparison/cifar10_*': {
-        'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 1, 'train_dataloader.batch_size': 4},
+        'default_hooks.checkpoint.interval': 2}),
+    'mmpretrain': ('cbt-t_shapes-cls', LOADERS | FEW | {
+        'train_cfg.max_epochs': 1, 'train_cfg.val_interval': 1}),
 }
-EVERY = {f'{split}_dataloader.{key}': value for split in ('train', 'val', 'test')
-         for key, value in (('num_workers', 0), ('persistent_workers', False))}
 # What stands for itself where a reader puts something of their own.
 WORDS = {
     'IMAGES': 'images', 'IMAGE': 'images/0.png', '...': 'images/1.png', '8': '2',
@@ -92,6 +79,7 @@ from cbsa_mm.inference import build_model
 torch.manual_seed(0)
 model = build_model(Config.fromfile('configs/cbt/cbt-t_shapes-cls.py')).eval()
 image, index, custom_hooks = torch.randn(1, 3, 64, 64), [0], []''',
+    'your-project': "import os; os.chdir('full_size')",  # as shipped configs are taken by name
 }
 
 
@@ -100,96 +88,68 @@ DONE = set()  # commands that several pages have are run once
 
 @pytest.fixture(scope='module')
 def project(tmp_path_factory):
-    """A folder like a checkout, with small configs, random weights and made-up data."""
+    """A folder like a checkout, with small configs, random weights and images."""
     project = tmp_path_factory.mktemp('project')
     for name in ('tools', 'examples', 'benchmarks', 'tests'):
         (project / name).symlink_to(ROOT / name)
-    (project / 'configs').mkdir()
-    for folder in (ROOT / 'configs').iterdir():
-        copy = shutil.copytree if folder.name in ('cbt', 'comparison') else os.symlink
-        copy(folder, project / 'configs' / folder.name)
-    for pattern, options in SMALL.items():
-        for path in ROOT.glob(f'configs/{pattern}.py'):
-            write_config(path, project / path.relative_to(ROOT), options)
+    for folder in ('images', 'weights', 'work_dirs', 'configs/cbt', 'configs/comparison'):
+        (project / folder).mkdir(parents=True)
+    for path in (*ROOT.glob('configs/cbt/*.py'), *ROOT.glob('configs/comparison/*.py')):
+        write_config(path, project / path.relative_to(ROOT))
     write_config(ROOT / 'configs/cbt/cbt-t_shapes.py', project / 'configs/cbt/crate_shapes.py',
-                 SMALL['cbt/*_shapes'] | {'model.backbone.attn_cfg': dict(type='MSSA')})
-    write_weights(project)
-    write_data(project)
-    return project
-
-
-def write_config(source, target, options):
-    cfg = Config.fromfile(source)
-    cfg.merge_from_dict(EVERY | options)
-    cfg.dump(target)
-
-
-def write_weights(project):
-    weights = project / 'weights'
-    weights.mkdir()
+                 attn_cfg=dict(type='MSSA'))
     for name in ('cbt-t_shapes', 'cbt-t_shapes-cls', 'crate_shapes', 'cbt-s_ade20k'):
         cfg = Config.fromfile(project / f'configs/cbt/{name}.py')
         torch.manual_seed(0)
-        torch.save(dict(state_dict=build_model(cfg).state_dict()), weights / f'{name}.pth')
-    trained = project / 'work_dirs/cbt-s_ade20k/iter_161728.pth'
-    trained.parent.mkdir(parents=True)
-    trained.symlink_to(weights / 'cbt-s_ade20k.pth')
-    classifier = released_models.make_classifier(384, 12, 6)
+        torch.save(dict(state_dict=build_model(cfg).state_dict()), project / f'weights/{name}.pth')
+    write_released(project)
+    for i in range(2):
+        Image.fromarray(render(0, i, 96, 4)[0]).save(project / f'images/{i}.png')
+    return project
+
+
+def write_config(source, target, **backbone):
+    """Writes a config with its model, but small, on the data and schedule of shapes."""
+    model, scope = (Config.fromfile(source).get(key) for key in ('model', 'default_scope'))
+    base, options = SHAPES[scope]
+    cfg = Config.fromfile(ROOT / f'configs/cbt/{base}.py')
+    cfg.merge_from_dict(options)
+    model.backbone.update(arch=ARCH, img_size=(128, 128), patch_size=16, **backbone)
+    if scope == 'mmseg':
+        model.data_preprocessor = cfg.model.data_preprocessor
+        model.decode_head.update(in_channels=16, num_classes=6)
+        if model.decode_head.type == 'CBTMaskTransformerHead':
+            model.decode_head.attn_cfg = GRID
+        if 'init_cfg' in model.backbone:
+            model.backbone.init_cfg.checkpoint = 'vit-s.pth'
+    else:
+        model.head.update(in_channels=16, num_classes=5)
+    cfg.model = model
+    cfg.dump(target)
+
+
+def write_released(project):
+    """Writes what the docs convert, and what they say was trained."""
+    classifier = released_models.make_classifier(16, 6, 2, classes=5, side=128)
     torch.save(dict(state_dict=classifier), project / 'cbt_small.pth.tar')
+    segmenter = released_models.make_segmenter(16, 6, 3, side=128, classes=6)
     (project / 'cbt_small_ade20k').mkdir()
-    segmenter = released_models.make_segmenter(384, 12, 3)
     torch.save(dict(model=segmenter), project / 'cbt_small_ade20k/checkpoint.pth')
-    vit = released_models.make_vit(384, 12, 577)
-    np.savez(project / 'vit-s.npz', **{
-        name: tensor.numpy() for name, tensor in
-        released_models.make_augreg(384, 12, 6, 577).items()})
-    for name, released in (('vit-s', vit), ('cbt-s', classifier), ('cbt-s_ade20k', segmenter)):
-        converted = convert(released, 'mmseg' if name == 'vit-s' else None)
+    vit = released_models.make_augreg(16, 6, 2, 65)
+    np.savez(project / 'vit-s.npz', **{name: tensor.numpy() for name, tensor in vit.items()})
+    for name, weights in (('vit-s', vit), ('cbt-s', classifier), ('cbt-s_ade20k', segmenter)):
+        converted = convert(weights, 'mmseg' if name == 'vit-s' else None)
         torch.save(dict(state_dict=converted.state_dict, meta={}), project / f'{name}.pth')
-    trained = project / 'work_dirs/cbt-s_in1k/epoch_150.pth'
-    trained.parent.mkdir()
-    os.link(project / 'cbt-s.pth', trained)
-
-
-def write_data(project):
-    rng = np.random.default_rng(0)
-
-    def write(path, values):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(values).save(path)
-
-    def photo(height=48, width=64):
-        return rng.integers(256, size=(height, width, 3), dtype=np.uint8)
-
-    for i in range(2):
-        write(project / f'images/{i}.png', render(0, i, 96, 4)[0])
-        for split in ('training', 'validation', 'train', 'val'):
-            ade = project / 'data/ade/ADEChallengeData2016'
-            write(ade / f'images/{split}/{i}.jpg', photo(96, 128))
-            write(ade / f'annotations/{split}/{i}.png',
-                  rng.integers(151, size=(96, 128), dtype=np.uint8))
-            camvid = project / 'data/camvid'
-            write(camvid / f'images/{split}/{i}.jpg', photo(60, 80))
-            write(camvid / f'annotations/{split}/{i}.png',
-                  rng.integers(11, size=(60, 80), dtype=np.uint8))
-        for split in ('train', 'test'):
-            for label in range(10):
-                write(project / f'data/cifar10_folders/{split}/{label}/{i}.png', photo(32, 32))
-    image = project / 'data/photo.JPEG'
-    write(image, photo())
-    for split in ('train', 'val'):
-        for label in range(1000):
-            folder = project / f'data/imagenet/{split}/n{label:08}'
-            folder.mkdir(parents=True)
-            os.link(image, folder / '0.JPEG')
-    voc = project / 'data/VOCdevkit/VOC2012'
-    labels = np.full((48, 64), 15, np.uint8)
-    labels[:, :32] = 0
-    for i in range(2):
-        write(voc / f'JPEGImages/{i}.jpg', photo())
-        write(voc / f'SegmentationClass/{i}.png', labels)
-    (voc / 'ImageSets/Segmentation').mkdir(parents=True)
-    (voc / 'ImageSets/Segmentation/val.txt').write_text('0\n1\n')
+    (project / 'full_size').mkdir()
+    for name, weights in (('cbt-s', released_models.make_classifier(384, 12, 6)),
+                          ('cbt-s_ade20k', released_models.make_segmenter(384, 12, 3))):
+        state_dict = convert(weights).state_dict
+        torch.save(dict(state_dict=state_dict, meta={}), project / f'full_size/{name}.pth')
+    for checkpoint, name in (('cbt-s', 'cbt-s_in1k/epoch_150'),
+                             ('weights/cbt-s_ade20k', 'cbt-s_ade20k/iter_161728')):
+        trained = project / f'work_dirs/{name}.pth'
+        trained.parent.mkdir()
+        trained.symlink_to(project / f'{checkpoint}.pth')
 
 
 def for_the_project(command):
@@ -197,8 +157,7 @@ def for_the_project(command):
     words, config = [], None
     for word in command.split():
         if word == 'CONFIG':
-            kind = 'shapes-cls' if '--voc' in command else 'shapes'
-            word = f'configs/cbt/cbt-t_{kind}.py'
+            word = 'configs/cbt/cbt-t_shapes.py'
         elif word == 'CHECKPOINT':
             word = f'weights/{Path(config).stem}.pth'
         if word.endswith('.py') and 'configs/' in word:

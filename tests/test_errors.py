@@ -3,11 +3,6 @@ import pytest
 from cbsa_mm.errors import DataError, UserError, building
 
 
-def build(error):
-    with building('model'):
-        raise error
-
-
 @pytest.mark.parametrize('error, message', [
     (ValueError('num_heads=3 does not\n  divide embed_dims=10'),
      'model: num_heads=3 does not divide embed_dims=10'),
@@ -19,14 +14,14 @@ def build(error):
     (TypeError("A.__init__() got an unexpected keyword argument 'b'"), 'model: A.* got an unexpe'),
 ])
 def test_what_libraries_refuse_to_build(error, message):
-    with pytest.raises(UserError, match=f'^{message}'):
-        build(error)
+    with pytest.raises(UserError, match=f'^{message}'), building('model'):
+        raise error
 
 
 @pytest.mark.parametrize('error', [
     KeyError('a bug'), TypeError('a bug'), TypeError("f() got an unexpected keyword argument 'b'"),
     AttributeError('a bug'), IndexError('a bug'), UserError('a mistake'), DataError('a file')])
 def test_bugs_and_clear_messages_stay_as_they_are(error):
-    with pytest.raises(type(error)) as raised:
-        build(error)
+    with pytest.raises(type(error)) as raised, building('model'):
+        raise error
     assert raised.value is error

@@ -1,7 +1,10 @@
 """The explorer, also as a person uses it: in a browser."""
+import json
 import shutil
 from contextlib import contextmanager
-from urllib.request import urlopen
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 from PIL import Image
@@ -94,6 +97,37 @@ def serve(tmp_path):
 def test_page_is_served(serve):
     with serve('cbt-t_shapes') as address, urlopen(address) as page:
         assert 'Inside cbt-t_shapes' in page.read().decode()
+
+
+def upload(address, content, **headers):
+    """Uploads as the page does: the file's path on the server, or the status of the refusal."""
+    body = (b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
+            + content + b'\r\n--x--\r\n')
+    headers = {'Content-Type': 'multipart/form-data; boundary=x', **headers}
+    try:
+        with urlopen(Request(f'{address}/gradio_api/upload', body, headers)) as reply:
+            return Path(json.load(reply)[0])
+    except HTTPError as error:
+        return error.code
+
+
+def test_uploads_are_of_the_page_alone_bounded_and_deleted(serve):
+    with serve('cbt-t_shapes') as address:
+        assert upload(address, b'x', Host='site.example:7860') == 403
+        assert upload(address, b'x', Origin='http://site.example') == 403
+        assert upload(address, b'x', Origin='null') == 403
+        assert upload(address, bytes(2**25 + 1)) == 413
+        file = upload(address, b'x', Origin=address)
+        assert file.read_bytes() == b'x'
+    assert not file.exists()
+
+
+def test_images_of_too_many_pixels(run_tool, tmp_path, monkeypatch):
+    pytest.importorskip('gradio', reason='gradio is not installed')
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', None)  # the tool sets it, for this process
+    Image.new('1', (8000, 8000)).save(tmp_path / 'a.png')  # of 8 KB
+    with pytest.raises(SystemExit, match='image a.png has more than 33,554,432 pixels'):
+        run_tool('explore', ROOT / 'configs/cbt/cbt-t_shapes.py', 'none', 'a.png')
 
 
 @pytest.mark.slow

@@ -21,7 +21,8 @@ def image(tmp_path):
 def is_drawn(picture):
     """Whether a picture is large and of many colours."""
     with Image.open(picture) as image:
-        return min(image.size) > 300 and len(image.convert('RGB').getcolors(2**24)) > 100
+        colours = len(image.convert('RGB').getcolors(2**24))
+        return image.width * image.height > 300_000 and colours > 1000
 
 
 def test_attention_maps_of_several_models(make, image, run_tool):
@@ -39,10 +40,10 @@ def test_attention_maps_of_classes(make, image, run_tool, capsys):
 
 @pytest.mark.parametrize('name, arguments, message', [
     ('shapes.png', ['--layers', '2'],
-     'has 2 layers that can be recorded in its backbone, and no layer 2'),
-    ('shapes.png', ['--places', '2,0'], '--places: it takes shares .* not 2,0'),
+     'has 2 layers that can be recorded in its backbone, but no layer 2'),
+    ('shapes.png', ['--places', '2,0'], '--places: it takes fractions .* not 2,0'),
     ('shapes.png', ['--part', 'decode_head', '--classes', 'cat'],
-     'cat: no class of the model, which are back'),
+     'cat: not among the classes of the model'),
     ('text.png', [], 'image text.png is no image file: replace it'),
     ('none.png', [], 'there is no file none.png'),
 ])
@@ -127,7 +128,7 @@ def test_perturb(make, run_tool, capsys):
     np.testing.assert_allclose(tied, depict['unperturbed'], atol=0.05)
     assert ours['kinds']['within-heads']['mean'][1] != ours['unperturbed']
     output = capsys.readouterr().out
-    assert 'SegmenterMaskTransformerHead has no subspaces to rotate: it is left out' in output
+    assert 'SegmenterMaskTransformerHead has no subspaces to rotate: it is skipped' in output
     assert is_drawn('perturb.png')
 
 
@@ -159,7 +160,7 @@ def test_perturb_scores_as_the_test_does(base, head_cfg, metric, options, make, 
     (SEGMENTER_HEAD, ['--kind', 'whole-basis'],
      'has no attention whose subspaces can be rotated in its decode_head'),
     ({}, ['--cfg-options', 'test_evaluator.iou_metrics=[mDice]'],
-     'test_evaluator gives aAcc, mDice, mAcc, but no mIoU'),
+     'test_evaluator reports aAcc, mDice, mAcc, but not mIoU'),
 ])
 def test_perturb_refuses(head_cfg, arguments, message, make, run_tool):
     with pytest.raises(SystemExit, match=message):

@@ -21,8 +21,8 @@ SHORT = ['train_cfg.max_iters=2', 'train_cfg.val_interval=2',
 
 
 @pytest.fixture(scope='module')
-def dist(tmp_path_factory):
-    """Wheel and sdist, built from what git would hand out."""
+def wheel(tmp_path_factory):
+    """The wheel, built by way of an sdist from what git would hand out."""
     source, dist = tmp_path_factory.mktemp('source'), tmp_path_factory.mktemp('dist')
     files = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard', '-z'], cwd=ROOT,
                            check=True, capture_output=True, text=True).stdout
@@ -31,11 +31,6 @@ def dist(tmp_path_factory):
             (source / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / file, source / file, follow_symlinks=False)
     subprocess.run([sys.executable, '-m', 'build', '-q', '--outdir', dist], cwd=source, check=True)
-    return dist
-
-
-@pytest.fixture(scope='module')
-def wheel(dist):
     [wheel] = dist.glob('*.whl')
     return wheel
 
@@ -106,6 +101,12 @@ def test_downstream_project(python, project):
     assert (project / 'water.onnx').stat().st_size > 2**20
     labels = list(project.glob('predictions/pred/*.png'))
     assert len(labels) == 3 and all(np.asarray(Image.open(file)).max() <= 1 for file in labels)
+
+
+def test_every_tool_answers(python, tmp_path):
+    for tool in ROOT.glob('tools/**/*.py'):
+        assert f'usage: {tool.name}' in python(tmp_path, '-m', 'cbsa_mm', tool.stem, '--help')
+    assert 'CBT' in python(tmp_path, '-m', 'cbsa_mm', 'get_flops')
 
 
 @pytest.mark.parametrize('library, base, data', [

@@ -133,7 +133,7 @@ def test_reparameterized_checkpoint_predicts_the_same(trained, run_tool, capsys)
     config, checkpoint, *options = trained
     run_tool('reparameterize', config, checkpoint, 'deploy.pth', '--config-out', 'deploy.py',
              *options)
-    assert 'holds the deploy form of backbone' in capsys.readouterr().out
+    assert 'has the deploy form of backbone' in capsys.readouterr().out
     run_tool('test', 'deploy.py', 'deploy.pth', '--work-dir', 'deployed')
     run_tool('test', *trained, '--work-dir', 'plain')
     assert metrics('deployed') == pytest.approx(metrics('plain'), abs=0.1)
@@ -239,7 +239,7 @@ def test_imagenet_config_trains_and_validates(run_tool, imagenet):
 
 @pytest.mark.parametrize('checkpoint, message', [
     ('none.pth', 'there is no checkpoint none.pth'),
-    ('http://127.0.0.1:9/vit.pth', "can't download weights .*Give a local file"),  # nobody listens
+    ('http://127.0.0.1:9/vit.pth', "can't download weights .*Use a local file"),  # nobody listens
     ('vit.pth', 'vit.pth do not fit the backbone: 149 of its 150 tensors'),
 ])
 def test_pretrained_weights_must_be_there_and_fit(checkpoint, message, run_tool, ade20k):

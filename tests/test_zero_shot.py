@@ -107,7 +107,7 @@ def test_an_image_without_a_part_is_left_out(voc, perfect, make, run_tool):
     [result] = scores(run_tool, *arguments, '--threshold', 1)
     assert [result[part]['num_images'] for part in PARTS] == [2, 3, 2]
     assert [result[part]['any_layer'] for part in PARTS] == pytest.approx([1, (2 + 40 / 64) / 3, 1])
-    for names, message in (('1', 'none of the 1 images has a pixel of foreground'),
+    for names, message in (('1', 'none of the 1 images has foreground pixels'),
                            ('', 'the data set has no images')):
         (voc / 'ImageSets/Segmentation/val.txt').write_text(names)
         with pytest.raises(SystemExit, match=message):
@@ -152,7 +152,7 @@ def test_foreground_by_name(camvid, run_tool):
 
 @pytest.mark.parametrize('base, options, message', [
     ('cbt-t_shapes-cls', [], 'has no masks: choose a config for segmentation, or PASCAL'),
-    ('cbt-t_shapes', ['--size', 60, 64], '60 x 64 pixels are no multiple of its patches'),
+    ('cbt-t_shapes', ['--size', 60, 64], '60 x 64 pixels are not a multiple of its patches'),
     ('cbt-t_shapes', ['--threshold', 60], 'must be above 0 and at most 1, got 60'),
 ])
 def test_refuses(base, options, message, make, run_tool):
@@ -167,5 +167,5 @@ def test_refuses_attention_without_maps(make, run_tool):
 _base_ = {str(config)!r}
 model = dict(backbone=dict(attn_cfg=dict(representatives='fixed', contraction='inverse')))
 ''')
-    with pytest.raises(SystemExit, match='no token-by-token matrix.* CBSA by pooled .* have one'):
+    with pytest.raises(SystemExit, match='no token-by-token matrix.* CBSA with pooled .* have one'):
         run_tool('zero_shot_seg', 'fixed.py', 'none')

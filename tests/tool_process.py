@@ -22,14 +22,10 @@ _context.set_forkserver_preload(['cbsa_mm', 'mmseg.apis', 'mmpretrain.apis'])
 def call(tool, *arguments):
     """Runs the tool TOOL.py in this process."""
     [path] = map(str, ROOT.glob(f'tools/**/{tool}.py'))
+    # Formatting a config for the log takes longer than many of the runs.
     with mock.patch.object(sys, 'argv', [path, *map(str, arguments)]), \
-            mock.patch('yapf.yapflib.yapf_api.FormatCode', _leave_as_it_is):
+            mock.patch('yapf.yapflib.yapf_api.FormatCode', lambda text, **style: (text, False)):
         runpy.run_path(path, run_name='__main__')
-
-
-def _leave_as_it_is(text, **style):
-    """Instead of formatting a config for the log, which takes longer than many of the runs."""
-    return text, False
 
 
 def start(tool, *arguments, log, cwd='.'):

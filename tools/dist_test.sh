@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Evaluates on several GPUs (or, where none is visible, CPU processes), on one machine or more.
+# Evaluates on several GPUs (or CPU processes if none is visible), on one or more machines.
 #   bash tools/dist_test.sh CONFIG CHECKPOINT GPUS [options of tools/test.py]
 # Several machines: NNODES=2 NODE_RANK=0 MASTER_ADDR=10.1.1.1 PORT=29500 bash tools/dist_test.sh ...
 set -euo pipefail

@@ -1,4 +1,4 @@
-"""Predicts images with a trained model: label overlays (segmentation) or classes."""
+"""Runs a trained model on images: label overlays (segmentation) or classes."""
 from argparse import Namespace
 from pathlib import Path
 
@@ -15,13 +15,13 @@ from cbsa_mm.arguments import (
 def parse_args() -> Namespace:
     parser = ArgumentParser(__doc__)
     add_model_arguments(parser)
-    parser.add_argument('input', type=Path, help='image, or folder of images')
+    parser.add_argument('input', type=Path, help='image or folder of images')
     parser.add_argument(
         '--out-dir', type=output_folder, default='predictions',
-        help='where results go: vis/ and pred/ (segmentation) or classes.csv (classification)')
-    parser.add_argument('--opacity', type=share, default=0.5, help='of the label overlay, 0 to 1')
+        help='folder for results: vis/ and pred/ (segmentation) or classes.csv (classification)')
+    parser.add_argument('--opacity', type=share, default=0.5, help='opacity of the overlay, 0 to 1')
     parser.add_argument('--topk', type=integer(1), default=5,
-                        help='how many classes to tell per image')
+                        help='number of classes per image')
     return parser.parse_args()
 
 
@@ -51,7 +51,7 @@ from cbsa_mm.inference import image_pipeline, load_model, use_safe_loading
 
 
 def find_images(path: Path) -> list[Path]:
-    """An image, or the images of a folder in order of their names."""
+    """An image, or the images of a folder sorted by name."""
     if path.is_file():
         return [path]
     images = sorted(p for p in path.glob('*') if p.suffix.lower() in IMAGES and p.is_file())
@@ -108,7 +108,7 @@ def classify(cfg: Config, model: nn.Module, images: list[Path], args: Namespace)
 
 
 def check_images(cfg: Config, images: list[Path]) -> None:
-    """Reads all images, so that none is found to be faulty when others are predicted already."""
+    """Reads all images first, to report bad ones before any prediction."""
     pipeline, faults = image_pipeline(cfg), []
     for image in track(images, 'Reading'):
         try:

@@ -17,7 +17,7 @@ def parse_args() -> Namespace:
     parser = ArgumentParser(__doc__)
     add_model_arguments(parser)
     add_runner_arguments(parser)
-    parser.add_argument('--tta', action='store_true', help='test-time augmentation of the config')
+    parser.add_argument('--tta', action='store_true', help='use test-time augmentation')
     parser.add_argument(
         '--out', help='save predictions: label maps into this folder (segmentation), or scores '
         '(classification) or instances (detection) into this .pkl file')
@@ -63,7 +63,7 @@ def set_show_dir(cfg: Config, show_dir: str) -> None:
     if cfg.default_scope == 'mmseg':
         hook.update(draw=True, interval=1)
         cfg.visualizer.save_dir = show_dir
-    elif cfg.default_scope == 'mmdet':  # which puts a relative folder below its logs
+    elif cfg.default_scope == 'mmdet':  # relative folders would be placed below its logs
         hook.update(draw=True, test_out_dir=os.path.abspath(show_dir))
     else:
         hook.update(enable=True, interval=1, out_dir=show_dir)

@@ -16,11 +16,11 @@ def parse_args() -> Namespace:
     add_runner_arguments(parser)
     parser.add_argument(
         '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-        help='go on from a checkpoint, or from the last one in the work dir')
+        help='resume from a checkpoint, or from the last one in the work dir')
     add_trust_argument(parser)
     parser.add_argument(
         '--amp', nargs='?', const='float16', choices=['float16', 'bfloat16'],
-        help='mixed precision (float16 unless told)')
+        help='use mixed precision (float16 by default)')
     parser.add_argument(
         '--auto-scale-lr', action='store_true',
         help="scale the learning rate from the recipe's total batch size to that of this run")
@@ -49,7 +49,7 @@ def main(args: Namespace) -> None:
         use_amp(cfg, args.amp)
     if args.auto_scale_lr:
         use_auto_scale_lr(cfg)
-    if int(os.environ.get('TORCHELASTIC_MAX_RESTARTS', 0)):  # not every process is told of one
+    if int(os.environ.get('TORCHELASTIC_MAX_RESTARTS', 0)):  # not all processes see a restart
         args.resume = find_checkpoint(cfg.work_dir, args.trust_checkpoint) or args.resume or 'auto'
     if args.resume:
         use_resume(cfg, args.resume, args.trust_checkpoint)

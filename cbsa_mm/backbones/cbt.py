@@ -13,7 +13,7 @@ from cbsa_mm.layers.archs import ARCHS
 from .attention import build_attention
 
 STEMS = {'conv': ConvStem, 'linear': LinearStem, 'patch': PatchStem}
-OUT_TYPES = ('cls_token', 'featmap', 'raw')
+OUT_TYPES = ('cls_token', 'featmap', 'avg_featmap', 'raw')
 
 
 @MODELS.register_module()
@@ -39,8 +39,9 @@ class CBT(BaseModule):
             the patches.
         out_indices: Layers whose output is returned, in ascending order; negative ones are counted
             from the end.
-        out_type: 'cls_token' (B, d) for classification, 'featmap' (B, d, H, W) for dense
-            prediction, 'raw' (B, 1 + H * W, d) for all tokens, the class token first.
+        out_type: 'cls_token' (B, d) or 'avg_featmap' (B, d), the mean over the patches, for
+            classification; 'featmap' (B, d, H, W) for dense prediction; 'raw' (B, 1 + H * W, d)
+            for all tokens, the class token first.
         final_norm: Whether to apply a LayerNorm to the last layer's output.
         drop_path_rate: Stochastic depth of the residual branches, increasing linearly to this rate.
         frozen_stages: -1 to train all; 0 to freeze stem, class token and position embeddings; n to
@@ -155,6 +156,8 @@ class CBT(BaseModule):
     def _format(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         if self.out_type == 'cls_token':
             return x[:, 0]
+        if self.out_type == 'avg_featmap':
+            return x[:, self.num_extra_tokens:].mean(dim=1)
         if self.out_type == 'featmap':
             x = x[:, self.num_extra_tokens:].transpose(1, 2)
             return x.reshape(-1, self.embed_dims, *grid).contiguous()

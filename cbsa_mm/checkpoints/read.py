@@ -16,11 +16,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from cbsa_mm.compat import allow_globals
-from cbsa_mm.errors import UserError
+from cbsa_mm.errors import UserError, printable
 
 STATE_DICT_KEYS = ('state_dict', 'model')
 WEIGHT_DTYPES = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.uint8,
                  torch.int8, torch.int16, torch.int32, torch.int64, torch.bool}
+# Weights hardly compress: a file that unpacks to many times its size is made to fill the memory.
+MAX_UNPACKED = 10  # times its size, and
+MAX_SMALL = 2**24  # bytes, for files of zeros, say
 
 
 def read_checkpoint(path: str | Path, map_location: Any = 'cpu', mmap: bool = False,
@@ -68,8 +71,8 @@ def find_state_dict(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
         checkpoint: The content of a file.
 
     Raises:
-        UserError: If there are no named tensors, or some cannot be weights: complex,
-            quantized, sparse, or larger than their data in the file.
+        UserError: If there are no named tensors, a name has control characters, or some cannot
+            be weights: complex, quantized, sparse, or larger than their data in the file.
     """
     keys = shorten(', '.join(map(str, list(checkpoint)[:8])) or 'none', 200)
     for key in STATE_DICT_KEYS:
@@ -85,6 +88,10 @@ def find_state_dict(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     if odd:
         raise UserError(f'{len(odd)} tensor{"s" * (len(odd) > 1)} that cannot be weights '
                         f'(complex, quantized, sparse, without data): {", ".join(odd[:3])}')
+    odd = [name for name in checkpoint if name != printable(name)]
+    if odd:
+        raise UserError('names of tensors with control characters: '
+                        f'{", ".join(map(repr, odd[:3]))}')
     return dict(checkpoint)
 
 
@@ -162,6 +169,10 @@ def _kind_of_zip(path: Path) -> str:
         raise UserError(_cut_off(path))
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > MAX_SMALL + MAX_UNPACKED * path.stat().st_size:
+        raise UserError(f'{path} is rejected: it would unpack to {unpacked / 2**20:,.0f} MiB, many '
+                        'times its size, unlike weights')
     # PyTorch before 2.6 runs these even with weights_only (CVE-2025-32434).
     if any(osp.basename(name) == 'constants.pkl' for name in names):
         raise UserError(f'{path} is a TorchScript program, not weights. Get a file with only the '

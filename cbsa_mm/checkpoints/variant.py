@@ -38,9 +38,20 @@ def read_variant(text: str, path: Path) -> dict:
                         'Move it')
     image_size = net_kwargs.get('image_size', (1, 1))
     if not (isinstance(image_size, list | tuple) and len(image_size) == 2
-            and all(isinstance(side, int) for side in image_size)):
-        raise UserError(f'{path}: image_size must be two integers, got {image_size!r}')
+            and all(_is_size(side) for side in image_size)):
+        raise UserError(f'{path}: image_size must be two positive integers, got {image_size!r}')
+    decoder = net_kwargs.get('decoder', {})
+    if not isinstance(decoder, dict):
+        raise UserError(f'{path}: decoder must be a dict, got {decoder!r}')
+    for name in ('d_model', 'n_heads', 'n_layers', 'patch_size', 'n_cls'):
+        for part in (net_kwargs, decoder):
+            if name in part and not _is_size(part[name]):
+                raise UserError(f'{path}: {name} must be a positive integer, got {part[name]!r}')
     return net_kwargs
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and value > 0
 
 
 def check_variant(net_kwargs: dict, sizes: dict[str, int], distilled: bool, path: Path) -> None:
@@ -57,7 +68,7 @@ def check_variant(net_kwargs: dict, sizes: dict[str, int], distilled: bool, path
     Raises:
         UserError: If they disagree, i.e. the file belongs to another checkpoint.
     """
-    decoder = net_kwargs.get('decoder') or {}
+    decoder = net_kwargs.get('decoder', {})
     height, width = net_kwargs.get('image_size', (0, 0))
     num_patches = (height // sizes['patch_size']) * (width // sizes['patch_size'])
     told = {

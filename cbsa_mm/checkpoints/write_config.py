@@ -2,6 +2,7 @@
 import os.path as osp
 from pathlib import Path
 
+import yaml
 from mmengine.config import Config
 
 from cbsa_mm.errors import UserError
@@ -38,7 +39,7 @@ def find_config(library: str, facts: dict, configs: Path) -> tuple[Config, Path 
                             + ('give --num-heads, or ' if name == 'num_heads' else '')
                             + "put the segmenter's variant.yml next to SRC")
     wanted = _segmenter(facts) if library == 'mmseg' else _classifier(facts)
-    for path in sorted(configs.glob('[!_]*/*.py')):
+    for path in _candidates(configs, facts):
         cfg = Config.fromfile(path)
         if cfg.default_scope == library and _fits(wanted, cfg.to_dict()):
             return cfg, path
@@ -49,6 +50,16 @@ def find_config(library: str, facts: dict, configs: Path) -> tuple[Config, Path 
         cfg = Config(_resize(cfg.to_dict(), side, facts['img_size']))
     _merge(cfg, wanted)
     return cfg, None
+
+
+def _candidates(configs: Path, facts: dict) -> list[Path]:
+    """Shipped configs with as many parameters as a model; for an encoder alone, all of them."""
+    if 'num_classes' not in facts or 'num_parameters' not in facts:
+        return sorted(configs.glob('[!_]*/*.py'))
+    return sorted(
+        configs.parent / model['Config'] for metafile in configs.glob('*/metafile-*.yml')
+        for model in yaml.safe_load(metafile.read_text())['Models']
+        if model['Metadata']['Parameters'] == facts['num_parameters'])
 
 
 def write_config(path: Path, title: str, cfg: Config, shipped: Path | None,

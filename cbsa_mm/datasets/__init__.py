@@ -1,4 +1,5 @@
-"""Data sets: procedural shapes; CamVid, for mmseg, in :mod:`cbsa_mm.datasets.camvid`; checks."""
+"""Data sets: procedural shapes; CamVid, for mmseg, in :mod:`cbsa_mm.datasets.camvid`; checks;
+configs for own data."""
 from cbsa_mm.require import require
 
 require('mmengine')
@@ -7,11 +8,13 @@ from .check_files import CheckedPipeline, build_dataset, dataset_parts, guard_da
 from .check_folders import check_data_folders
 from .check_labels import CheckClsLabels, CheckSegLabels
 from .metainfo import read_metainfo
+from .new_config import write_new
+from .own_data import look_at_class_folders, look_at_masks
 from .shapes import ShapesDataset
 from .survey import Survey, survey
 
 __all__ = [
     'CheckClsLabels', 'CheckSegLabels', 'CheckedPipeline', 'ShapesDataset', 'Survey',
-    'build_dataset', 'check_data_folders', 'dataset_parts', 'guard_dataset', 'read_metainfo',
-    'survey'
+    'build_dataset', 'check_data_folders', 'dataset_parts', 'guard_dataset',
+    'look_at_class_folders', 'look_at_masks', 'read_metainfo', 'survey', 'write_new'
 ]

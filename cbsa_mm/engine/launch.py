@@ -40,13 +40,16 @@ def load_config(path: str,
         detection: Whether detectors are supported.
 
     Raises:
-        UserError: If the file does not exist, it or an option cannot be read, a type or an
-            argument in it is unknown, or it is for an unsupported detector.
+        UserError: If the file does not exist or is not Python, it or an option cannot be read, a
+            type or an argument in it is unknown, or it is for an unsupported detector.
         MissingLibraryError: If the library that the config needs cannot be imported.
     """
     options = options or {}
     if not osp.isfile(path):
         raise UserError(f'there is no config file {path}')
+    if osp.splitext(path)[1] != '.py':  # YAML can run code, unseen
+        raise UserError(f'{path} is no Python file, and configs of other kinds are not read: write '
+                        'it as a .py file')
     with _reading(f'config {path}'):
         cfg = Config.fromfile(path)
     _check_options(options, cfg)

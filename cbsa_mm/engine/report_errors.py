@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cbsa_mm.errors import DataError, UserError
+from cbsa_mm.errors import DataError, UserError, printable
 from cbsa_mm.require import MissingLibraryError
 
 FULL_DISK = errno.ENOSPC, errno.EDQUOT, errno.EFBIG
@@ -27,7 +27,7 @@ def report_user_errors() -> Iterator[None]:
         message = _describe(error)
         if message is None:
             raise
-        sys.exit(f'{osp.basename(sys.argv[0])}: error: {message}')
+        sys.exit(f'{osp.basename(sys.argv[0])}: error: {printable(message)}')
 
 
 def _describe(error: Exception) -> str | None:

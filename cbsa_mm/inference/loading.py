@@ -1,8 +1,9 @@
 """Loads checkpoints from files and URLs as data."""
 from collections.abc import Mapping
+from hashlib import sha256
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import urlparse
 
 import numpy as np
@@ -11,7 +12,7 @@ from mmengine.dist import barrier, get_local_rank
 from mmengine.runner import CheckpointLoader
 
 from cbsa_mm.checkpoints import find_state_dict, read_checkpoint
-from cbsa_mm.errors import UserError
+from cbsa_mm.errors import UserError, printable
 
 # Prefixes, as patterns, for which mmengine has loaders; '' matches all others.
 SCHEMES = ('', 'http://', 'https://', 'pavi://', r'(\S+\:)?s3://', r'(\S+\:)?petrel://',
@@ -37,7 +38,7 @@ def load_checkpoint(filename: str | Path, map_location: Any = 'cpu', trust: bool
     """Loads weights and mmengine's additional data from a file or http(s) URL.
 
     Args:
-        filename: The file or URL. Downloads are kept in PyTorch's hub folder.
+        filename: The file or URL. Downloads are kept in PyTorch's hub folder, by URL.
         map_location: Device of the tensors, as in :func:`torch.load`.
         trust: Whether it may contain arbitrary objects; loading such a file may run code.
 
@@ -48,7 +49,7 @@ def load_checkpoint(filename: str | Path, map_location: Any = 'cpu', trust: bool
         UserError: If the checkpoint does not exist, has no weights, or is not
             trusted and contains more than data.
     """
-    path = filename if '://' not in str(filename) else _download(str(filename))
+    path = filename if '://' not in str(filename) else _download(str(filename), trust)
     checkpoint = read_checkpoint(path, map_location, trust=trust)
     try:
         find_state_dict(checkpoint)
@@ -68,7 +69,8 @@ def _check_meta(meta: Any) -> None:
     if not isinstance(dataset_meta, Mapping):
         raise UserError('its meta, or the dataset_meta in it, is not a dict')
     classes, palette = dataset_meta.get('classes') or (), dataset_meta.get('palette')
-    if not (isinstance(classes, list | tuple) and all(isinstance(name, str) for name in classes)):
+    if not (isinstance(classes, list | tuple)
+            and all(isinstance(name, str) and name == printable(name) for name in classes)):
         raise UserError('the classes in its dataset_meta are not a list of names')
     try:
         known = np.empty((0, 3)) if palette is None else np.asarray(palette, float)
@@ -78,20 +80,31 @@ def _check_meta(meta: Any) -> None:
         raise UserError('the palette in its dataset_meta is not a colour (R, G, B) for each class')
 
 
-def _download(address: str) -> Path:
+def _download(address: str, trust: bool) -> Path:
+    """Downloads a checkpoint, unless it is there in whole, to a place of this address alone."""
     url = urlparse(address)
     if url.scheme not in ('http', 'https'):
         raise UserError(f'{address} is neither a file nor an http(s) URL: download it, and '
                         'use the file')
-    path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(url.path).name
-    if get_local_rank() == 0 and not path.exists():
+    folder = f'checkpoints/{sha256(address.encode()).hexdigest()[:16]}'
+    path = Path(torch.hub.get_dir()) / folder / Path(url.path).name
+    if get_local_rank() == 0 and not _is_readable(path, trust):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             torch.hub.download_url_to_file(address, str(path))
-        except URLError as error:
+        except (OSError, HTTPException) as error:
             raise UserError(
-                f"can't download weights from {address} ({error.reason}). Use a local file; for a "
-                'pretrained backbone, --cfg-options model.backbone.init_cfg.checkpoint=FILE'
-            ) from error
+                f"can't download weights from {address} ({getattr(error, 'reason', error)}). Use a "
+                'local file; for a pretrained backbone, --cfg-options '
+                'model.backbone.init_cfg.checkpoint=FILE') from error
     barrier()
     return path
+
+
+def _is_readable(path: Path, trust: bool) -> bool:
+    """Whether a download is there and not truncated."""
+    try:
+        read_checkpoint(path, mmap=True, trust=trust)
+    except UserError:
+        return False
+    return True

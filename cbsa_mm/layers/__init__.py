@@ -2,6 +2,7 @@
 from .block import Block
 from .cbsa import CBSA
 from .cross_mssa import CrossMSSA
+from .drop_in import DropIn, replace_attention
 from .heads import SubspaceAttention
 from .ista import ISTA
 from .linear import Linear
@@ -12,7 +13,7 @@ from .stem import ConvStem, LinearStem, PatchStem, pad_to_patches
 from .tssa import TSSA
 
 __all__ = [
-    'CBSA', 'ISTA', 'MHSA', 'TSSA', 'AdaptedMHSA', 'Block', 'ConvStem', 'CrossMSSA', 'Linear',
-    'LinearAttention', 'LinearStem', 'PatchStem', 'SubspaceAttention', 'pad_to_patches',
-    'resize_pos_embed'
+    'CBSA', 'ISTA', 'MHSA', 'TSSA', 'AdaptedMHSA', 'Block', 'ConvStem', 'CrossMSSA', 'DropIn',
+    'Linear', 'LinearAttention', 'LinearStem', 'PatchStem', 'SubspaceAttention', 'pad_to_patches',
+    'replace_attention', 'resize_pos_embed'
 ]

@@ -7,7 +7,12 @@ from cbsa_mm.compat import is_exporting
 
 from .contraction import build_contraction
 from .heads import SubspaceAttention
-from .representatives import Basis, build_representatives, check_grid
+from .representatives import (
+    Basis,
+    PooledRepresentatives,
+    build_representatives,
+    check_grid,
+)
 
 
 class CBSA(SubspaceAttention):
@@ -83,22 +88,25 @@ class CBSA(SubspaceAttention):
         self.conv = nn.Conv2d(inner_dims, inner_dims, conv_size, padding=conv_size // 2,
                               groups=inner_dims) if conv_size else None
 
-    def forward(self, x: Tensor, grid: tuple[int, int], grid_offset: int = 0) -> Tensor:
+    def forward(self, x: Tensor, grid: tuple[int, int] | None = None,
+                grid_offset: int | None = None) -> Tensor:
         """Attends within each subspace.
 
         Args:
             x: Tokens (B, N, d), including the H * W tokens of an image grid in row-major order.
-            grid: Height and width (H, W) of the grid.
-            grid_offset: Index of the grid's first token. After one class token the grid starts
-                at 1; the released classifiers were trained with 0.
+            grid: Height and width (H, W) of the grid, needed for pooling and convolution alone.
+            grid_offset: Index of the grid's first token, 0 by default. After one class token the
+                grid starts at 1; the released classifiers were trained with 0.
 
         Returns:
             The update of the tokens, (B, N, d).
 
         Raises:
-            ValueError: If the grid does not fit into the N tokens.
+            ValueError: If the grid does not fit into the N tokens, or is needed and not given.
         """
-        check_grid(x.shape[1], grid, grid_offset)
+        pooled = isinstance(self.representatives, PooledRepresentatives)
+        grid_offset = check_grid(
+            x.shape[1], grid, grid_offset, needed=pooled or self.conv is not None)
         w = self.split_heads(self.in_proj(x))                         # (B, h, N, p)
         local = None if self.conv is None else self._convolve(w, grid, grid_offset)
         if self.contraction is None:

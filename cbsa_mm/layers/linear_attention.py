@@ -21,8 +21,8 @@ class LinearAttention(MHSA):
         head_dims: Width p of a head; ``embed_dims // num_heads`` if not given.
     """
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int],
-               grid_offset: int) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int] | None,
+               grid_offset: int | None) -> Tensor:
         """Maps queries, keys and values (B, h, N, p) to (B, h, N, p)."""
         q, k = F.relu(q) + EPS, F.relu(k) + EPS
         scale = k.shape[2]**-0.5            # on both factors, so the sum does not overflow float16

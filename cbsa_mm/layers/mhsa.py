@@ -20,13 +20,14 @@ class MHSA(SubspaceAttention):
     def __init__(self, embed_dims: int, num_heads: int, head_dims: int | None = None) -> None:
         super().__init__(embed_dims, num_heads, head_dims, num_projections=3, bias=True)
 
-    def forward(self, x: Tensor, grid: tuple[int, int], grid_offset: int = 0) -> Tensor:
+    def forward(self, x: Tensor, grid: tuple[int, int] | None = None,
+                grid_offset: int | None = None) -> Tensor:
         """Maps tokens (B, N, d) to their update (B, N, d); the grid is not used."""
         q, k, v = self.split_heads(self.in_proj(x)).chunk(3, dim=1)       # (B, h, N, p)
         return self.merge_heads(self.attend(q, k, v, grid, grid_offset))
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int],
-               grid_offset: int) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int] | None,
+               grid_offset: int | None) -> Tensor:
         """Maps queries, keys and values (B, h, N, p) to (B, h, N, p)."""
         return F.scaled_dot_product_attention(q, k, v)
 
@@ -53,10 +54,10 @@ class AdaptedMHSA(MHSA):
         self.representatives = PooledRepresentatives(grid_size)
         self.contraction = SoftmaxContraction() if contraction else None
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int],
-               grid_offset: int) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, grid: tuple[int, int] | None,
+               grid_offset: int | None) -> Tensor:
         """Maps queries, keys and values (B, h, N, p) to (B, h, N, p)."""
-        check_grid(q.shape[2], grid, grid_offset)
+        grid_offset = check_grid(q.shape[2], grid, grid_offset)
         if self.contraction is None:
             return agent_attention(q, k, v, self.representatives(q, grid, grid_offset))
         A, r = self.extract(q, k, v, grid, grid_offset)

@@ -211,15 +211,37 @@ def coefficients(r: Tensor, k: Tensor) -> Tensor:
     return (k.shape[-1]**-0.5 * r @ k.mT).softmax(-1, dtype=k.dtype)
 
 
-def check_grid(num_tokens: int, grid: tuple[int, int], grid_offset: int) -> None:
+def check_grid(num_tokens: int, grid: tuple[int, int] | None, grid_offset: int | None,
+               needed: bool = True) -> int:
     """Checks that a grid (H, W) fits into the tokens.
 
+    Args:
+        num_tokens: N.
+        grid: The grid; None if it is not known.
+        grid_offset: Index of its first token; None for 0, with a warning if one token is left,
+            which then is a class token before the grid in most models.
+        needed: Whether tokens are pooled or convolved.
+
+    Returns:
+        Index of the grid's first token.
+
     Raises:
-        ValueError: If it does not.
+        ValueError: If the grid does not fit, or is needed and not known.
     """
-    if not 0 <= grid_offset <= num_tokens - grid[0] * grid[1]:
-        raise ValueError(f'a grid of {grid[0]} x {grid[1]} tokens at grid_offset={grid_offset} '
+    offset = grid_offset or 0
+    if grid is None:
+        if needed:
+            raise ValueError('pooling and convolution need the grid (H, W) of the tokens')
+        return offset
+    rest = num_tokens - grid[0] * grid[1]
+    if not 0 <= offset <= rest:
+        raise ValueError(f'a grid of {grid[0]} x {grid[1]} tokens at grid_offset={offset} '
                          f'does not fit into {num_tokens} tokens')
+    if needed and grid_offset is None and rest == 1 and not is_compiling():
+        warnings.warn('the grid starts at the first token, so if this is a class token, it is '
+                      'pooled and the last patch is not: give grid_offset=1 to pool the patches, '
+                      'or 0 for the way of the released classifiers', stacklevel=3)
+    return offset
 
 
 def pooling_matrix(length: int, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -22,7 +22,8 @@ class TSSA(SubspaceAttention):
         super().__init__(embed_dims, num_heads, head_dims)
         self.temperature = nn.Parameter(torch.ones(num_heads, 1))
 
-    def forward(self, x: Tensor, grid: tuple[int, int], grid_offset: int = 0) -> Tensor:
+    def forward(self, x: Tensor, grid: tuple[int, int] | None = None,
+                grid_offset: int | None = None) -> Tensor:
         """Maps tokens (B, N, d) to their update (B, N, d); the grid is not used."""
         w = self.split_heads(self.in_proj(x))                             # (B, h, N, p)
         energy = F.normalize(w, dim=-2).square().sum(-1)                  # (B, h, N)

@@ -56,6 +56,14 @@ def test_parameters_of_the_released_classifiers(arch, millions):
     assert round(count / 1e6, 2) == millions
 
 
+def test_mean_of_the_patches():
+    mean, tokens = (CBT(SMALL, img_size=64, out_type=out_type).eval()
+                    for out_type in ('avg_featmap', 'raw'))
+    mean.load_state_dict(tokens.state_dict())
+    image = torch.randn(2, 3, 48, 80)
+    torch.testing.assert_close(mean(image)[0], tokens(image)[0][:, 1:].mean(1))
+
+
 def test_grid_offset_tells_released_from_corrected_grid():
     released_grid, corrected = CBT(SMALL, img_size=64), CBT(SMALL, img_size=64, grid_offset=1)
     corrected.load_state_dict(released_grid.state_dict())
@@ -118,7 +126,7 @@ def test_layer_depth(name, depth):
     (dict(arch='huge'), "unknown arch 'huge': choose from tiny, small, base, large"),
     (dict(arch=dict(embed_dims=8)), 'arch as a dict must have the keys'),
     (dict(arch=SMALL | dict(depth=3)), 'arch as a dict must have the keys'),
-    (dict(out_type='cls'), "out_type must be one of cls_token, featmap, raw, got 'cls'"),
+    (dict(out_type='cls'), 'out_type must be one of cls_token, featmap, avg_featmap,'),
     (dict(out_indices=(0, 12)), 'out_indices must be indices of the 12 layers, got 12'),
     (dict(out_indices=(-1, 0)), 'out_indices must list layers in ascending order'),
     (dict(out_indices=()), 'out_indices must list layers in ascending order'),

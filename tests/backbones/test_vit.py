@@ -24,10 +24,9 @@ def vit():
 
 def by_names_of(library, vit):
     """mmpretrain's state dict by the names of another library, with timm's classifier."""
-    tensors = vit.state_dict()
     if library == 'mmpretrain':
-        return tensors
-    tensors = {MMPRETRAIN_VIT.rename(k, 'ours'): v for k, v in tensors.items()}
+        return vit.state_dict()
+    tensors = {MMPRETRAIN_VIT.rename(k, 'ours'): v for k, v in vit.state_dict().items()}
     if library == 'mmseg':
         return {MMSEG_VIT.rename(k, 'released'): v for k, v in tensors.items()}
     return tensors | {'head.weight': torch.ones(7, 48), 'head.bias': torch.ones(7)}
@@ -42,11 +41,14 @@ def test_not_adapted_it_is_the_pretrained_vit(vit, library, tmp_path):
         state_dict = {f'backbone.{k}': v for k, v in state_dict.items()}
         state_dict = dict(state_dict=state_dict | {'head.layers.head.bias': torch.ones(7)})
     torch.save(state_dict, file)
-    model = AdaptedViT(
-        ARCH, img_size=64, adapted_layers=[], out_type='raw', init_cfg=init_cfg).eval()
-    check_pretrained(model)
-    model.init_weights()
-    image = torch.randn(2, 3, 64, 64)
+    model, larger = (AdaptedViT(ARCH, img_size, adapted_layers=[], out_type='raw',
+                                init_cfg=init_cfg).eval() for img_size in (64, 96))
+    for backbone in (model, larger):
+        check_pretrained(backbone)
+        backbone.init_weights()
+    image = torch.randn(2, 3, 96, 96)  # interpolated while loading or in forward
+    torch.testing.assert_close(larger(image)[0], model(image)[0])
+    image = image[..., :64, :64]
     torch.testing.assert_close(model(image)[0], vit(image)[0])
 
     with pytest.raises(UserError, match='do not fit the model: .* such as'):

@@ -100,7 +100,7 @@ def test_refuses_the_unknown():
     ('mlp_head.1.bias', None, '1 tensor missing: mlp_head.1.bias'),
     (f'{LAYER}.gate', torch.ones(1), f'1 tensor unknown: {LAYER}.gate'),
     ('cls_token', torch.ones(1, 1, 16).long(),
-     r'1 tensor not of floating point: cls_token \(torch.int64\)'),
+     r'1 tensor not floating-point: cls_token \(torch.int64\)'),
     ('transformer.layers.1.1.fn.weight', torch.ones(16, 8),
      r'layers.1.1.fn.weight is \(16, 8\) where the other tensors need \(16, 16\)'),
     ('cls_token', torch.full((1, 1, 16), torch.nan),

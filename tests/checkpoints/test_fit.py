@@ -17,7 +17,7 @@ def test_loads_with_and_without_prefix():
      'config'),
     (dict(extra=torch.zeros(1)), 'does not fit the model.*Unexpected key.*Use the config'),
     (dict(bias=None), 'does not fit the model.*Missing key.*Use the config'),
-    ({'module.bias': torch.zeros(3)}, "has tensors twice, with and without 'module.'"),
+    ({'module.bias': torch.zeros(3)}, "has tensors twice, with and without the prefix 'module.'"),
     *[(dict(bias=bias), 'NaN, infinite values or integers are in 1 of the 2 tensors of the '
        r'checkpoint, such as bias \(torch')
       for bias in (torch.full((3, ), torch.nan), torch.full((3, ), torch.inf),

@@ -75,9 +75,31 @@ def test_a_file_that_is_cut_off(kind, share, tmp_path):
     save(path, kind)
     content = path.read_bytes()
     path.write_bytes(content[:int(share * len(content))])
-    with pytest.raises(ValueError, match='weights .*(cut off|damaged|not a checkpoint)') as error:
+    with pytest.raises(ValueError, match='weights .*(truncated|damaged|not a checkpoint)') as error:
         read_checkpoint(path)
     assert '\n' not in str(error.value)
+
+
+def pack(path, kind):
+    """64 MiB of zeros in a file of a few KiB."""
+    with open(path, 'wb') as file:
+        if kind == 'npz':
+            np.savez_compressed(file, cls=np.zeros(2**24, np.float32))
+            return
+    torch.save(dict(a=torch.zeros(2**24)), path)
+    with zipfile.ZipFile(path) as plain:
+        entries = {name: plain.read(name) for name in plain.namelist()}
+    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as packed:
+        for name, content in entries.items():
+            packed.writestr(name, content)
+
+
+@pytest.mark.parametrize('mmap', [False, True])
+@pytest.mark.parametrize('kind', ['zip', 'npz'])
+def test_a_small_file_that_would_fill_the_memory(kind, mmap, tmp_path):
+    pack(tmp_path / 'x.pth', kind)
+    with pytest.raises(ValueError, match='x.pth is rejected: it would unpack to 64 MiB'):
+        read_checkpoint(tmp_path / 'x.pth', mmap=mmap)
 
 
 def write_tar(path, mode='w', name='weights.pth'):
@@ -103,8 +125,8 @@ def write_pytorchs_tar(path):
      'is a Git LFS pointer'),
     (lambda path: path.write_bytes(b'\xff\xd8\xff\xe0' + 600 * b'\0'),
      'is not a checkpoint: neither a PyTorch file'),
-    (lambda path: path.write_bytes(b'\x80'), 'is no checkpoint, or a damaged one'),
-    (lambda path: torch.save([torch.ones(2)], path), 'holds a list, not a state dict'),
+    (lambda path: path.write_bytes(b'\x80'), 'is not a checkpoint, or it is damaged'),
+    (lambda path: torch.save([torch.ones(2)], path), 'contains a list, not a state dict'),
     (lambda path: torch.jit.script(torch.nn.Linear(2, 2)).save(path),
      'is a TorchScript program, not weights'),
     (write_zip, 'is an archive, not a checkpoint'),
@@ -140,5 +162,10 @@ def test_no_state_dict(checkpoint):
     torch.ones(2, dtype=torch.cfloat), torch.ones(2).to_sparse(), torch.ones(2, device='meta'),
     torch.ones(1).expand(10**12)])
 def test_tensors_that_are_no_weights(tensor):
-    with pytest.raises(ValueError, match='1 tensor of a kind that weights are not .*: b'):
+    with pytest.raises(ValueError, match='1 tensor that cannot be weights .*: b'):
         find_state_dict(WEIGHTS | {'b': tensor})
+
+
+def test_names_that_would_control_the_terminal():
+    with pytest.raises(ValueError, match=r"control characters: 'a\\x1b\[2J'"):
+        find_state_dict({'a\x1b[2J': torch.ones(2)})

@@ -40,7 +40,11 @@ def test_reads_tuples_safely():
     ('net_kwargs: [', 'variant.yml cannot be read'),
     ('', 'has no net_kwargs'),
     ('net_kwargs: 3', 'has no net_kwargs'),
-    ('net_kwargs: {image_size: 512}', 'image_size must be two integers, got 512'),
+    ('net_kwargs: {image_size: 512}', 'image_size must be two positive integers, got 512'),
+    ('net_kwargs: {image_size: [-512, -512]}', 'must be two positive integers, got .-512, -512.'),
+    ('net_kwargs: {n_heads: -6}', 'n_heads must be a positive integer, got -6'),
+    ('net_kwargs: {decoder: {n_layers: 0}}', 'n_layers must be a positive integer, got 0'),
+    ('net_kwargs: {decoder: 3}', 'decoder must be a dict, got 3'),
 ])
 def test_refuses_what_is_not_plain_data(text, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

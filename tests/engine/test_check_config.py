@@ -163,16 +163,16 @@ def data(dataset):
      r'visualizer.vis_backends.0.dir: LocalVisBackend .*save_dir'),
     (dict(log_processor=dict(by_epochs=False)), r'log_processor.by_epochs: .*mean by_epoch\?'),
     # Types.
-    (dict(model=dict(type='CTB')), r'model.type: mmengine knows no CTB \(did you mean CBT\?\). A '
-     r'module of your own becomes known by custom_imports=dict\(imports=\[MODULE\]\)'),
-    (dict(model=dict(type='cbsa_mm.backbones.CTB')), 'model.type: mmengine knows no cbsa_mm.backb'),
-    (dict(model=dict(type='nowhere.CBT')), 'model.type: mmengine knows no nowhere.CBT'),
+    (dict(model=dict(type='CTB')), r'model.type: mmengine has no CTB \(did you mean CBT\?\). '
+     r'Register your own modules with custom_imports=dict\(imports=\[MODULE\]\)'),
+    (dict(model=dict(type='cbsa_mm.backbones.CTB')), 'model.type: mmengine has no cbsa_mm.backb'),
+    (dict(model=dict(type='nowhere.CBT')), 'model.type: mmengine has no nowhere.CBT'),
     (dict(model=dict(type='EncoderDecoder', backbone=dict(type='ResNet51')), default_scope='mmseg'),
-     'model.backbone.type: mmseg knows no ResNet51 .*mean ResNet'),
+     'model.backbone.type: mmseg has no ResNet51 .*mean ResNet'),
     (data(dict(type='Numbers', pipeline=[dict(type='Blurr')])),
      r'train_dataloader.dataset.pipeline.0.type: .*mean Blur\?'),
     (dict(optim_wrapper=dict(constructor='DefaultConstructor')),
-     'optim_wrapper.constructor: mmengine knows no DefaultConstructor'),
+     'optim_wrapper.constructor: mmengine has no DefaultConstructor'),
     (dict(custom_hooks=[dict(type='StrictLoadingHook')]), r'custom_hooks.0.type: .*StrictLoadHook'),
 ])
 def test_mistakes_are_named(config, message):

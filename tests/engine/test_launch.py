@@ -63,3 +63,12 @@ def test_warns_of_a_schedule_of_another_length(config, options, keys, monkeypatc
     check_schedules(load_config(CONFIGS / config, options))
     assert len(said) == (keys is not None)
     assert not keys or f'({keys})' in said[0] and 'set them to the same length' in said[0]
+
+
+@pytest.mark.parametrize('name', ['bad.yml', 'bad.YAML', 'bad.json'])
+def test_configs_are_python(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text('!!python/object/apply:os.mkdir [created]')
+    with pytest.raises(UserError, match=f'{name} is no Python file'):
+        load_config(name)
+    assert not (tmp_path / 'created').exists()

@@ -33,3 +33,8 @@ def test_files_at_fault_are_not_alone():
     with pytest.raises(SystemExit, match=message):
         with report_user_errors():
             raise DataError('image a.jpg is empty')
+
+
+def test_messages_do_not_control_the_terminal():
+    with pytest.raises(SystemExit, match=r'error: bäume\\x1b\[2J\\x9b\n\tb$'), report_user_errors():
+        raise UserError('bäume\x1b[2J\x9b\n\tb')

@@ -55,7 +55,7 @@ def test_without_checkpoints_a_run_starts_anew(tmp_path, said):
 
 
 @pytest.mark.parametrize('damage, fault', [
-    (lambda content: content[:-100], 'is cut off'), (lambda content: b'', 'is empty'),
+    (lambda content: content[:-100], 'is truncated'), (lambda content: b'', 'is empty'),
     (None, 'there is no checkpoint')])
 def test_a_damaged_checkpoint_is_passed_over(damage, fault, work_dir, said):
     def spoil(name):

@@ -189,9 +189,9 @@ def refuse(tmp_path, match, fmt='torchscript', cfg=None, name=None, **kwargs):
 
 
 def test_mistakes_end_with_one_message(tmp_path, monkeypatch):
-    refuse(tmp_path, 'files of the format torchscript end in .pt, .*model.onnx does not',
+    refuse(tmp_path, 'files of the format torchscript end with .pt, .*model.onnx does not',
            name='model.onnx')
-    refuse(tmp_path, 'at least one pixel a side, not 0 x 64', size=(0, 64))
+    refuse(tmp_path, 'at least one pixel per side, not 0 x 64', size=(0, 64))
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
     refuse(tmp_path, 'needs more libraries: pip install onnx onnxruntime', 'onnx')
     monkeypatch.setattr(export, 'HAS_TORCH_EXPORT', False)
@@ -220,7 +220,7 @@ def test_refuses_weights_that_are_not_finite(tmp_path, monkeypatch):
         return model
 
     monkeypatch.setattr(export, 'load_model', load_broken)
-    refuse(tmp_path, 'not finite: does none hold trained weights')
+    refuse(tmp_path, 'not finite: does none have trained weights')
 
 
 def test_refuses_what_holds_for_the_example_alone(tmp_path):

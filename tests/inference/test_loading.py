@@ -47,10 +47,25 @@ def test_downloads_are_read_as_data_too(safe_loading, server, tmp_path, monkeypa
     torch.save(dict(state_dict=Call(os.mkdir, str(tmp_path / 'created'))), tmp_path / 'bad.pth')
     loaded = CheckpointLoader.load_checkpoint(f'{server}/good.pth', map_location='cpu')
     assert loaded['state_dict']['a'].tolist() == [1, 1]
-    assert (tmp_path / 'hub/checkpoints/good.pth').exists()
+    assert list((tmp_path / 'hub/checkpoints').glob('*/good.pth'))
     with pytest.raises(ValueError, match='bad.pth was rejected, and no code in it was run'):
         CheckpointLoader.load_checkpoint(f'{server}/bad.pth')
     assert not (tmp_path / 'created').exists()
+
+
+def test_downloads_are_kept_by_address_and_whole(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
+    for name in 'ab':
+        (tmp_path / name).mkdir()
+        torch.save(dict(state_dict=dict(name=torch.tensor(ord(name)))), tmp_path / name / 'x.pth')
+    for name in 'ab':
+        assert load_checkpoint(f'{server}/{name}/x.pth')['state_dict']['name'] == ord(name)
+    kept = list((tmp_path / 'hub').rglob('x.pth'))
+    for file in (*kept, tmp_path / 'a/x.pth'):  # b's alone remains on the server
+        file.write_bytes(file.read_bytes()[:300])
+    assert load_checkpoint(f'{server}/b/x.pth')['state_dict']['name'] == ord('b')
+    with pytest.raises(ValueError, match='x.pth is truncated'):
+        load_checkpoint(f'{server}/a/x.pth')
 
 
 @pytest.mark.parametrize('address', [
@@ -101,6 +116,7 @@ def of_classes(**dataset_meta):
     (dict(state_dict=WEIGHTS, meta=dict(dataset_meta=None)), 'its meta, .* is not a dict'),
     (of_classes(classes='ab'), 'not a list of names'),
     (of_classes(classes=[1]), 'not a list of names'),
+    (of_classes(classes=['\x1b[2J']), 'not a list of names'),
     (of_classes(classes=['a'], palette=[[1, 2]]), 'not a colour'),
     (of_classes(classes=['a'], palette=[[1, 2, 'x']]), 'not a colour'),
     (of_classes(classes=['a', 'b'], palette=[[1, 2, 3]]), 'not a colour'),

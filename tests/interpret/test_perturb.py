@@ -51,13 +51,6 @@ def test_rotation_within_heads_leaves_cross_attention_unchanged():
         torch.testing.assert_close(attn(x[:, :4], x), expected, rtol=1e-9, atol=1e-9)
 
 
-def test_a_single_head_is_the_whole_basis():
-    attn, x = draw(CBSA, 12, 1, grid_size=2, output='tied'), tokens(12)
-    expected = attn(x, GRID)
-    with perturbed([attn], rotate_whole_basis, std=1, seed=2):
-        torch.testing.assert_close(attn(x, GRID), expected, rtol=1e-9, atol=1e-9)
-
-
 @pytest.mark.parametrize('make, kwargs', [
     (CBSA, dict(grid_size=2)), (CBSA, dict(representatives='tokens')), (MHSA, {}),
     (AdaptedMHSA, dict(grid_size=2))])

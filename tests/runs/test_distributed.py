@@ -2,14 +2,13 @@
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
-from tool_process import ROOT, SEGMENTER, curve, records, run
+from tool_process import ROOT, SEGMENTER, curve, free_port, records, run
 
 pytestmark = pytest.mark.skipif(
     torch.cuda.is_available(), reason='two processes want two GPUs, or none')
@@ -30,21 +29,13 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def port():
-    """A port that nobody listens at."""
-    with socket.socket() as listener:
-        listener.bind(('127.0.0.1', 0))
-        return listener.getsockname()[1]
-
-
-@pytest.fixture(scope='module')
-def launch(folder, port):
+def launch(folder):
     """Starts a script of tools/, as ``launch(name, *arguments, **environment)``."""
+    port, path = str(free_port()), f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
 
     def launch(script, *arguments, **environment):
         environment = os.environ | dict(
-            PATH=f'{Path(sys.executable).parent}:{os.environ["PATH"]}', PORT=str(port),
-            PYTHONPATH=f'{ROOT}:{ROOT}/tests', OMP_NUM_THREADS='1') | environment
+            PATH=path, PORT=port, PYTHONPATH=f'{ROOT}:{ROOT}/tests') | environment
         return subprocess.Popen(
             ['bash', ROOT / f'tools/{script}.sh', *map(str, arguments)], env=environment,
             cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -172,19 +163,23 @@ def test_two_processes_with_many_crashes(folder, launch):
           f'differ by a relative {loss:.1g} at most, weights by {weight:.1g}')
 
 
+SRUN = '''#!/usr/bin/env bash
+while [ "$1" != python ]; do shift; done
+export SLURM_NTASKS=2 SLURM_NODELIST="node[0-1]"
+for rank in 0 1; do SLURM_PROCID=$rank SLURM_LOCALID=$rank "$@" & done
+wait -n; wait -n
+'''
+SCONTROL = '#!/usr/bin/env bash\necho localhost\necho elsewhere\n'
+
+
 @pytest.mark.slow
 def test_slurm_tasks(pair, folder, launch):
     """With an srun that starts its tasks here."""
-    (folder / 'bin').mkdir()
-    (folder / 'bin/srun').write_text(
-        '#!/usr/bin/env bash\n'
-        'while [ "$1" != python ]; do shift; done\n'
-        'export SLURM_NTASKS=2 SLURM_NODELIST="node[0-1]"\n'
-        'for rank in 0 1; do SLURM_PROCID=$rank SLURM_LOCALID=$rank "$@" & done\n'
-        'wait -n; wait -n\n')
-    (folder / 'bin/scontrol').write_text('#!/usr/bin/env bash\necho localhost\necho elsewhere\n')
-    for name in ('srun', 'scontrol'):
-        (folder / 'bin' / name).chmod(0o755)
+    for name, text in (('srun', SRUN), ('scontrol', SCONTROL)):
+        script = folder / 'bin' / name
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(text)
+        script.chmod(0o755)
     finish(launch('slurm_train', 'partition', 'job', SEGMENTER, '--work-dir', folder / 'slurm',
                   '--cfg-options', *PAIR, 'train_cfg.max_iters=1', GPUS='2',
                   SRUN_ARGS='--gres=none',

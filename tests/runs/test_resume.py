@@ -6,26 +6,22 @@ from tool_process import ROOT, SEGMENTER, curve, records, run, train_with_kills
 pytestmark = pytest.mark.slow
 
 
-def assert_same_state(file, other):
-    """Both checkpoints hold the same weights, averages, optimizer, schedules and log history."""
-    first, second = (torch.load(f, weights_only=True) for f in (file, other))
-    for key in ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers'):
-        assert_same(first[key], second[key])
-    assert_same(first['message_hub']['log_scalars']['train/loss'],
-                second['message_hub']['log_scalars']['train/loss'])
+def state(file):
+    """What a checkpoint holds of a run, apart from dates and times."""
+    checkpoint = torch.load(file, weights_only=True)
+    keys = ('state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers')
+    losses = checkpoint['message_hub']['log_scalars']['train/loss']
+    return [checkpoint[key] for key in keys] + [losses]
 
 
 def assert_same(first, second):
+    """Bit by bit, of tensors in lists and dicts."""
     if isinstance(first, torch.Tensor):
         assert torch.equal(first, second)
-    elif isinstance(first, dict):
-        assert first.keys() == second.keys()
-        for key in first:
-            assert_same(first[key], second[key])
-    elif isinstance(first, list):
+    elif isinstance(first, dict | list):
         assert len(first) == len(second)
-        for pair in zip(first, second):
-            assert_same(*pair)
+        for key in first if isinstance(first, dict) else range(len(first)):
+            assert_same(first[key], second[key])
     else:
         assert first == second
 
@@ -46,7 +42,7 @@ def check_kills(folder, kills, iterations, interval, seed=0):
     assert reached == curve(records(alone))
     assert len(reached) == iterations + -(-iterations // (2 * interval))  # the last one, too
     last = f'iter_{iterations}.pth'
-    assert_same_state(alone / last, killed / last)
+    assert_same(state(killed / last), state(alone / last))
     assert max(costs) <= interval  # nothing beyond the last checkpoint
     assert not list(killed.glob('.*.pth'))  # what a kill left half written
     return costs

@@ -1,17 +1,17 @@
-"""Tabulates and draws what one attention module costs against the number of tokens: FLOPs, as in
+"""Tabulates and plots the cost of one attention module vs. the number of tokens: FLOPs, as in
 figures 2 and 9 of the paper (arXiv 2509.16875v3), and pairwise similarities, as in its table 4.
 
-Both are counted on the modules that attn_cfg names, not taken from formulas. FLOPs are 2 per
-multiply-add and include the projections; normalisations, softmax, sums and the factorisation of
-matrices (p x p in each head, in eq. 12) count nothing. CBSA comes out at the multiply-adds of
-table 1, 2Nd^2 + 3Nmd + 2m^2d, but for two things: pooling is made of products here, which adds
-8Nd + 64sqrt(N)d on a square grid, and the broadcast follows upon the output map where that saves a
-tenth of the two, as it does with many tokens.
+Both are counted on the modules, not computed from formulas. FLOPs are 2 per
+multiply-add and include the projections; normalisations, softmax, sums and matrix factorisations
+(p x p in each head, in eq. 12) are not counted. CBSA has the multiply-adds of
+table 1, 2Nd^2 + 3Nmd + 2m^2d, with two differences: pooling consists of products here, which adds
+8Nd + 64sqrt(N)d on a square grid, and the broadcast comes after the output map if that saves a
+tenth of the two, as with many tokens.
 
-Pairwise similarities are the entries of the matrices by which one head compares vectors: among N
-tokens N^2; between them and m representatives Nm, in Agent attention 2Nm, as each side attends to
-the other; among representatives that are contracted m^2; between tokens and the p directions or
-axes of a subspace Np. Table 4 adds up heads and layers for 197 tokens: ours give its figures for
+Pairwise similarities are the entries of one head's similarity matrices: N^2 among N
+tokens; Nm between tokens and m representatives, 2Nm in Agent attention, where each side attends to
+the other; m^2 among contracted representatives; Np between tokens and the p directions or
+axes of a subspace. Table 4 sums over heads and layers for 197 tokens: our counts match it for
 MSSA and TSSA, but not for CBSA (0.60 million for T, published 0.53) and Agent attention (0.91,
 published 0.52), whose count the paper does not explain.
 """
@@ -27,8 +27,8 @@ def parse_args() -> Namespace:
                         'three by default')
     parser.add_argument('--tokens', nargs='+', type=integer(1), metavar='N',
                         default=[196, 576, 1024, 1600, 4096],
-                        help='numbers of tokens, of 224 to 1024 pixels in patches of 16 by '
-                        'default; their grid is as near to a square as they allow')
+                        help='numbers of tokens; by default for 224 to 1024 pixels in patches of '
+                        '16; their grid is as close to a square as possible')
     add_output_arguments(parser, 'attention_cost.png')
     return parser.parse_args()
 
@@ -66,11 +66,11 @@ ATTENTIONS = {
     'TSSA (ToST)': dict(type='TSSA'),
 }
 COLOURS = ('#D55E00', '#E69F00', '#CC79A7', '#009E73', '#56B4E9', 'gray', '#0072B2', 'black')
-STYLES = ('o-', 's--', '^-', 'v--', 'D-', '*--', 'P-', 'X--')  # as some curves coincide
+STYLES = ('o-', 's--', '^-', 'v--', 'D-', '*--', 'P-', 'X--')  # since some curves coincide
 
 
 def build(arch: str, attn_cfg: dict, num_tokens: int) -> tuple[nn.Module, Tensor, tuple[int, int]]:
-    """An attention, tokens (1, N, d) for it, and their grid; all without memory."""
+    """An attention, tokens (1, N, d) for it, and their grid, on the meta device."""
     height = max(i for i in range(1, math.isqrt(num_tokens) + 1) if num_tokens % i == 0)
     d, num_heads = (SIZES[arch][key] for key in ('embed_dims', 'num_heads'))
     with torch.device('meta'):
@@ -79,7 +79,7 @@ def build(arch: str, attn_cfg: dict, num_tokens: int) -> tuple[nn.Module, Tensor
 
 
 def count(archs: list[str], tokens: list[int]) -> dict[str, dict[str, list[int]]]:
-    """Counts by title of the panel and attention, for each number of tokens."""
+    """Counts by panel title and attention, for each number of tokens."""
     counts = {f'FLOPs, {arch}': {
         name: [count_flops(*build(arch, attn_cfg, n)) for n in tokens]
         for name, attn_cfg in ATTENTIONS.items()} for arch in archs}
@@ -89,7 +89,7 @@ def count(archs: list[str], tokens: list[int]) -> dict[str, dict[str, list[int]]
 
 
 def draw(counts: dict, tokens: list[int]) -> Figure:
-    """A panel for each kind of counts, with a curve for each attention."""
+    """One panel per kind of count, with one curve per attention."""
     matplotlib.use('agg')
     figure = Figure((1 + 3 * len(counts), 3.6), layout='constrained')
     for axes, (title, curves) in zip(figure.subplots(1, len(counts)), counts.items()):

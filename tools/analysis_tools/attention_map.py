@@ -1,8 +1,8 @@
-"""Draws whom the class token, or places of an image, attend to: layer by layer, head by head.
+"""Draws what the class token, or positions in an image, attend to, by layer and head.
 
-Several models side by side: give CONFIG CHECKPOINT pairs one after another. For CBSA, the map is
-the token's row of A^T A, the estimated full attention; in a mask transformer, the classes take the
-part of the class token.
+To compare models, give several CONFIG CHECKPOINT pairs. For CBSA, the map is
+the token's row of A^T A, the estimated full attention; in a mask transformer, the classes replace
+the class token.
 """
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
@@ -22,8 +22,8 @@ def place(text: str) -> tuple[float, float]:
     try:
         return share(y), share(x)
     except ArgumentTypeError as error:
-        raise ArgumentTypeError('it takes shares of height and width from 0 to 1, such as '
-                                f'0.5,0.25, not {text}') from error
+        raise ArgumentTypeError('it takes fractions of height and width from 0 to 1, such '
+                                f'as 0.5,0.25, not {text}') from error
 
 
 def parse_args() -> Namespace:
@@ -33,11 +33,11 @@ def parse_args() -> Namespace:
     parser.add_argument('--layers', nargs='+', type=int, default=[-1],
                         help='indices of the layers; the last by default')
     parser.add_argument('--part', choices=['backbone', 'decode_head'], default='backbone',
-                        help='whose layers; %(default)s by default')
+                        help='part with the layers; %(default)s by default')
     parser.add_argument('--places', nargs='+', metavar='Y,X', type=place, default=[],
-                        help='places that attend, such as 0.5,0.25: shares of height and width')
+                        help='query positions as fractions of height and width, such as 0.5,0.25')
     parser.add_argument('--classes', nargs='+', default=[], metavar='NAME',
-                        help="of a decode_head: the classes that attend; by default the image's")
+                        help="query classes of a decode_head; by default those in the image")
     parser.add_argument('--out', type=output_file(*PICTURES), default='attention.png',
                         help='picture to write; %(default)s by default')
     return parser.parse_args()
@@ -74,7 +74,7 @@ def main(args: Namespace) -> None:
         for i in args.layers:
             if not -len(layers) <= i < len(layers):
                 raise UserError(f'{config} has {len(layers)} layers that can be recorded in its '
-                                f'{args.part}, and no layer {i}')
+                                f'{args.part}, but no layer {i}')
             layer, label = layers[i], f'{Path(config).stem}\n{args.part} layer {i % len(layers)}'
             for name, index, place in queries(layer, args, model, logits):
                 maps = enlarge(attention_maps(layer, [index])[0, :, 0], image.shape[:2])
@@ -84,7 +84,7 @@ def main(args: Namespace) -> None:
 
 
 def queries(layer: LayerRecord, args: Namespace, model, logits) -> list:
-    """Who attends: names, indices of tokens, and places in the image for those that have one."""
+    """The queries: names, token indices, and positions in the image if any."""
     height, width = layer.image_grid
     chosen = [(f'y {y:g}, x {x:g}', patch_index(layer, y, x), (y, x)) for y, x in args.places]
     if args.part == 'backbone':
@@ -92,17 +92,17 @@ def queries(layer: LayerRecord, args: Namespace, model, logits) -> list:
     names = list(model.dataset_meta['classes'])
     unknown = set(args.classes) - set(names)
     if unknown:
-        raise UserError(f'{", ".join(sorted(unknown))}: no class of the model, which are '
+        raise UserError(f'{", ".join(sorted(unknown))}: not among the classes of the model, '
                         f'{", ".join(names)}')
     classes = [names.index(name) for name in args.classes]
-    if not classes and not chosen:  # those of the image, the largest first
+    if not classes and not chosen:  # those in the image, largest first
         counts = np.bincount(logits[0].argmax(0).flatten().numpy())[:len(names)]
         classes = [k for k in counts.argsort()[::-1][:3] if counts[k]]
     return [(names[k], height * width + k, None) for k in classes] + chosen
 
 
 def draw(rows: list) -> Figure:
-    """One row for each model, layer and query: the image, then the heads' maps upon it."""
+    """One row per model, layer and query: the image, then the heads' maps overlaid on it."""
     matplotlib.use('agg')
     columns = 1 + max(len(maps) for *_, maps in rows)
     figure = Figure((1.9 * columns + 0.8, 1.9 * len(rows) + 0.3), layout='constrained')
@@ -119,7 +119,7 @@ def draw(rows: list) -> Figure:
             axis.imshow(image.mean(-1), cmap='gray')
             drawn = axis.imshow(values.numpy(), cmap='viridis', alpha=0.7, vmin=0, vmax=1)
             axis.set_title(f'head {head}', fontsize=7)
-    bar = figure.colorbar(drawn, ax=grid, shrink=0.6, label='attention, of each map\'s largest')
+    bar = figure.colorbar(drawn, ax=grid, shrink=0.6, label='attention, scaled per map')
     bar.ax.tick_params(labelsize=7)
     return figure
 

@@ -1,10 +1,10 @@
-"""Times CBT in one run, interleaved: plain form, ours, deploy form, and other attentions.
+"""Times CBT, interleaved in one run: plain form, ours, deploy form, and other attentions.
 
 Parts: classifiers (inference and training step, float32 and bfloat16), decoders at 512 pixels,
-scaling (with the side of the image, and peak memory), memory (of a training step), gemm (share of
-the machine's matrix product rate), profile (where a decoder spends its time), runner (mmengine's
-loop against the bare step), throughput (images a second at 512 pixels of CBT, ViT, CRATE and ToST,
-T and S, as in the paper's table 7). The plain form computes what the released code does.
+scaling (with image size, and peak memory), memory (of a training step), gemm (fraction of
+the machine's matrix product rate), profile (time of a decoder by operation), runner (mmengine's
+loop vs. the bare step), throughput (images per second at 512 pixels of CBT, ViT, CRATE and ToST,
+T and S, as in the paper's table 7). The plain form computes the same as the released code.
 """
 import sys
 from argparse import Namespace
@@ -26,17 +26,17 @@ SIDES = (224, 384, 512, 768, 1024, 1536)
 def parse_args() -> Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument('--parts', nargs='+', choices=PARTS, metavar='PART',
-                        help='which parts to run; all by default, throughput on a GPU only')
+                        help='parts to run; all by default, throughput only on a GPU')
     parser.add_argument('--archs', nargs='+', choices=ARCHS, default=ARCHS,
                         metavar='ARCH', help='tiny, small, base, large; all by default')
     parser.add_argument('--sides', nargs='+', type=integer(16), default=SIDES, metavar='PIXELS',
-                        help='images of the part scaling; %(default)s by default')
+                        help='image sizes of the part scaling; %(default)s by default')
     parser.add_argument('--repeats', type=integer(1), default=15,
                         help='rounds of interleaved calls; fewer for slow parts')
     parser.add_argument('--batch', type=integer(1), default=8,
                         help='images per forward pass; a training step takes twice as many')
     parser.add_argument('--threads', type=integer(1),
-                        help="of the CPU; PyTorch's default otherwise")
+                        help="CPU threads; PyTorch's default otherwise")
     add_device_argument(parser)
     add_json_argument(parser)
     parser.add_argument('--plot', type=output_folder, metavar='FOLDER', help='write figures here')
@@ -78,7 +78,7 @@ def main(args: Namespace) -> None:
     for part in args.parts or [part for part in PARTS if not (on_cpu and part == 'throughput')]:
         results[part] = getattr(parts, part)(args)
         show(part, results[part], console)
-        if args.json:  # after every part, so that an interruption loses one at most
+        if args.json:  # after every part, so that an interruption loses at most one
             text = json.dumps(results, indent=1)
             write_whole(args.json, lambda file, text=text: file.write_text(text))
     if args.plot:

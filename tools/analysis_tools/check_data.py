@@ -1,8 +1,8 @@
-"""Looks through the data sets of a config before days are spent on training.
+"""Checks the data sets of a config before training.
 
-Reads every image and label map as training does, and reports all files that are missing, unreadable
-or cut off, label maps of another size than their image, labels outside the classes; how often each
-class occurs; and sizes and kinds of the images. Ends with exit code 1 if anything is wrong.
+Reads every image and label map as in training, and reports files that are missing, unreadable
+or truncated, label maps whose size differs from their image, labels outside the classes; class
+frequencies; and sizes and types of the images. Exits with code 1 if anything is wrong.
 """
 import os
 from argparse import Namespace
@@ -19,12 +19,12 @@ def parse_args() -> Namespace:
     parser = ArgumentParser(__doc__)
     add_config_arguments(parser)
     parser.add_argument('--split', nargs='+', choices=['train', 'val', 'test'],
-                        help='which data sets; by default, all that differ')
+                        help='data sets to check; by default, all that differ')
     parser.add_argument('--num', type=integer(1), metavar='N',
                         help='read this many images of each, evenly spaced; by default all, or 100 '
                         'of the built-in data')
     parser.add_argument('--workers', type=integer(0), default=min(os.cpu_count(), 8), metavar='N',
-                        help='processes that read; %(default)s by default, 0 for none beside this')
+                        help='reading processes; %(default)s by default, 0 for the main process')
     add_output_arguments(parser, None)
     return parser.parse_args()
 
@@ -70,7 +70,7 @@ def main(args: Namespace) -> None:
 
 
 def differing_splits(cfg: Config) -> list[str]:
-    """The splits of a config; in many, test is val once more."""
+    """The distinct splits of a config; often test is the same as val."""
     datasets = {}
     for split in ('train', 'val', 'test'):
         if loader := cfg.get(f'{split}_dataloader'):
@@ -79,7 +79,7 @@ def differing_splits(cfg: Config) -> list[str]:
 
 
 def look_through(cfg: Config, split: str, num: int | None, num_workers: int) -> Survey:
-    """Surveys one data set; that it can't be built is its only fault then."""
+    """Surveys one data set; if it can't be built, that is its only fault."""
     loader = f'{split}_dataloader'
     model = cfg.get('model', {})
     key = 'decode_head' if 'decode_head' in model else 'head'
@@ -114,7 +114,7 @@ def report(split: str, found: Survey, console: Console) -> None:
         say('kinds: ' + ', '.join(f'{n} {kind}' for kind, n in found.kinds.most_common()))
     if found.num_rotated:
         say(f'EXIF: {found.num_rotated} images are stored rotated or mirrored. They are turned '
-            'when loaded, unless color_type says otherwise; label maps are not')
+            'when loaded, depending on color_type; label maps are not')
     if found.sizes:
         for side, lengths in sides(found).items():
             say(f'{side}: {lengths.min()} to {lengths.max()} pixels, median '
@@ -140,14 +140,14 @@ def sides(found: Survey) -> dict[str, np.ndarray]:
 
 
 def plain(found: Survey) -> dict:
-    """What was found, for JSON."""
+    """The findings, for JSON."""
     return dict(
         vars(found), sizes=[[*size, count] for size, count in found.sizes.items()],
         class_counts=[found.class_counts[i] for i in range(len(found.classes))])
 
 
 def draw(surveys: dict[str, Survey]) -> Figure:
-    """Class frequencies and image sizes, a row for each data set."""
+    """Class frequencies and image sizes, one row per data set."""
     matplotlib.use('agg')
     figure = Figure((10, 3 * len(surveys)), layout='constrained')
     for row, (split, found) in zip(figure.subplots(len(surveys), 2, squeeze=False),

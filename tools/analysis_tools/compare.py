@@ -1,8 +1,8 @@
-"""Trains configs with the same seeds, data order and budget, and compares what they reach.
+"""Trains configs with the same seeds, data order and budget, and compares the results.
 
 Prints the mean and standard deviation of the last validation's accuracy or mIoU over the seeds, the
-time of a training step (interleaved between the configs), its peak memory, and the parameters. An
-interrupted comparison goes on where it was when the same command is given again.
+time of a training step (interleaved between the configs), its peak memory, and the parameters. To
+continue an interrupted comparison, run the same command again.
 """
 from argparse import Namespace
 from pathlib import Path
@@ -22,16 +22,16 @@ from cbsa_mm.arguments import (
 def parse_args() -> Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument('configs', nargs='+', type=config_file, help='config files that validate '
-                        'at the end of their training')
+                        'at the end of training')
     parser.add_argument('--seeds', nargs='+', type=integer(0, 2**32 - 1), default=[0, 1, 2],
-                        help='one training each; 0 1 2 by default')
+                        help='one training run each; 0 1 2 by default')
     add_options_arguments(parser)
     parser.add_argument('--work-dir', type=output_folder, default='work_dirs/compare',
                         help='folder of all runs; %(default)s by default')
     parser.add_argument('--repeats', type=integer(1), default=15,
-                        help='training steps that are timed')
+                        help='number of timed training steps')
     parser.add_argument('--threads', type=integer(1),
-                        help="of the CPU; PyTorch's default otherwise")
+                        help="CPU threads; PyTorch's default otherwise")
     add_json_argument(parser)
     parser.add_argument('--plot', type=output_file(*PICTURES), metavar='FILE',
                         help='write a picture here')
@@ -71,7 +71,7 @@ def main(args: Namespace) -> None:
                               args.cfg_options, Path(args.work_dir), args.repeats)
     machine = describe_machine(torch.device(get_device()))
     table = Table(title=f'{len(args.seeds)} seeds')
-    for column in ('config', 'parameters, M', 'score', 'ms a step', 'times the first', 'MiB'):
+    for column in ('config', 'parameters, M', 'score', 'ms per step', 'times the first', 'MiB'):
         table.add_column(column, justify='left' if column == 'config' else 'right')
     for name, result in results.items():
         table.add_row(

@@ -1,11 +1,10 @@
-"""Serves a page on which to look into an image: click a place, and see whom its token attends to.
+"""Serves a web page for exploring an image: click a position to see what its token attends to.
 
 For a layer and a head, the page shows the token's row of A^T A, its coefficients over the
-representatives, and the representatives as soft regions, with the prediction beside them.
-Segmenters and classifiers alike; the image goes through the config's test pipeline, and whole
-through the model.
+representatives, the representatives as soft regions, and the prediction.
+Works with segmenters and classifiers; the image goes through the config's test pipeline, and then
+through the model as a whole.
 """
-import os
 from argparse import Namespace
 
 from cbsa_mm.arguments import ArgumentParser, add_model_arguments, existing_file, integer
@@ -15,9 +14,9 @@ def parse_args() -> Namespace:
     parser = ArgumentParser(__doc__)
     add_model_arguments(parser)
     parser.add_argument('images', nargs='*', type=existing_file,
-                        help='image files to choose from; more can be dropped on the page')
+                        help='image files to choose from; others can be dropped on the page')
     parser.add_argument('--host', default='127.0.0.1',
-                        help='address to serve on; %(default)s, for this machine only, by default')
+                        help='address to serve on; %(default)s (local only) by default')
     parser.add_argument('--port', type=integer(1, 65535), default=7860,
                         help='%(default)s by default')
     return parser.parse_args()
@@ -26,9 +25,17 @@ def parse_args() -> Namespace:
 if __name__ == '__main__':
     args = parse_args()  # before the imports below, which take seconds
 
+import ipaddress
+import os
+import signal
+import socket
+import sys
+import warnings
 from dataclasses import dataclass
 from math import isqrt
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import numpy as np
 import torch.nn.functional as F
@@ -45,22 +52,69 @@ from cbsa_mm.interpret.views import mark, mosaic, overlay, paint
 os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'  # gradio reads it when it is imported
 try:
     import gradio as gr
+    from starlette.datastructures import Headers
+    from starlette.middleware import Middleware
+    from starlette.responses import PlainTextResponse
 except ImportError:
     gr = None
 
-PLACE, CLASS_TOKEN = 'the place that was clicked', 'the class token'
-PICTURE = 512  # pixels, about, of a small image's side on the page
+PLACE, CLASS_TOKEN = 'the clicked position', 'the class token'
+PICTURE = 512  # approximate side of a small image on the page, in pixels
+MAX_BYTES, MAX_PIXELS = 2**25, 2**25  # of an image that is dropped on the page
+
+
+class OnlyThisPage:
+    """Answers only requests that the page itself sends, of a size that it sends.
+
+    Another site could make the browser send some: from its own page, as the Origin tells, or to a
+    name of its own that leads to this machine, as the Host tells.
+    """
+
+    def __init__(self, app, address: str) -> None:
+        self.app = app
+        self.names = {address, 'localhost', '127.0.0.1', '::1', socket.gethostname().lower()}
+        self.any_address = address in ('0.0.0.0', '::')
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope['type'] == 'http':
+            headers, answer = Headers(scope=scope), self.app
+            host = headers.get('host', '')
+            origin = headers.get('origin', f'http://{host}')
+            if not self._is_own(host) or origin.split('://')[-1] != host:
+                answer = PlainTextResponse('not from the page itself', 403)
+            elif int(headers.get('content-length', 0)) > 2 * MAX_BYTES:
+                answer = PlainTextResponse('too large', 413)
+            return await answer(scope, receive, send)
+        await self.app(scope, receive, send)
+
+    def _is_own(self, host: str) -> bool:
+        try:
+            name = urlsplit(f'//{host}').hostname or ''
+            return name in self.names or self.any_address and bool(ipaddress.ip_address(name))
+        except ValueError:  # neither a name nor an address
+            return False
 
 
 @dataclass
 class Opened:
-    """An image that went through the model, enlarged for the page if it is small."""
+    """An image after the forward pass, enlarged for the page if it is small."""
     image: np.ndarray
     layers: list[LayerRecord]
     logits: Tensor
 
 
+def check_size(path: str | Path) -> None:
+    try:
+        Image.open(path).close()  # reads no more than the size, and refuses a large one
+    except Image.DecompressionBombError as error:
+        raise UserError(f'image {Path(path).name} has more than {MAX_PIXELS:,} pixels: scale it '
+                        'down') from error
+    except OSError:  # no image, as the pipeline will say
+        pass
+
+
 def open_image(cfg: Config, model: nn.Module, path: str) -> Opened:
+    check_size(path)
     inputs, image = read_image(cfg, model, path)
     with Recorder(model) as recorder:
         logits = predict(model, inputs)
@@ -70,7 +124,7 @@ def open_image(cfg: Config, model: nn.Module, path: str) -> Opened:
 
 
 def show_prediction(opened: Opened, classes: list[str]):
-    """The classes of a segmenter as regions of the image, or those of a classifier with shares."""
+    """A segmenter's classes as regions of the image, or a classifier's with probabilities."""
     if opened.logits.ndim == 2:
         return dict(zip(classes, opened.logits[0].softmax(0).tolist()))
     logits = F.interpolate(opened.logits, size=opened.image.shape[:2], mode='bilinear')
@@ -79,7 +133,7 @@ def show_prediction(opened: Opened, classes: list[str]):
 
 
 def attenders(layer: LayerRecord, classes: list[str]) -> dict[str, int | None]:
-    """The tokens that can be asked for, by name; None for the one that was clicked."""
+    """The selectable tokens by name; None for the clicked one."""
     if layer.name.startswith('decode_head'):
         first = layer.image_grid[0] * layer.image_grid[1]
         return {PLACE: None} | {f'class {name}': first + k for k, name in enumerate(classes)}
@@ -90,12 +144,12 @@ def show(opened: Opened, layer: LayerRecord, head: int, token: int,
          chosen: int | None) -> tuple[np.ndarray | None, ...]:
     """Pictures of a token's row, its coefficients, all representatives, and the chosen one.
 
-    Those that an attention does not have are None; the representative that the token takes most of
-    is chosen where the caller chooses none.
+    Pictures that the attention does not have are None; by default the representative with the
+    token's largest coefficient is chosen.
     """
     try:
         row = overlay(opened.image, attention_maps(layer, [token])[0, head, 0])
-    except ValueError:  # of attentions in which tokens do not attend to one another
+    except ValueError:  # in attentions without a token-by-token matrix
         row = None
     if layer.trace.coefficients is None:
         return row, None, None, None
@@ -110,7 +164,7 @@ def show(opened: Opened, layer: LayerRecord, head: int, token: int,
 
 
 def titled(title: str, kind: type, name: str, **options):
-    """A component below its title, which would hide part of it."""
+    """A component with the title above it, since a label would hide part of it."""
     with gr.Column():
         gr.Markdown(f'**{title}**')
         if kind is gr.Image:
@@ -122,8 +176,8 @@ def build_page(cfg: Config, model: nn.Module, images: list[Path]):
     classes, last = list(model.dataset_meta['classes']), len(Recorder(model).layers) - 1
     with gr.Blocks(title=f'Inside {Path(cfg.filename).stem}', fill_width=True) as page:
         gr.Markdown(f'# Inside {Path(cfg.filename).stem}\n'
-                    'Choose or drop an image, then click a place in it. Maps are bright where much '
-                    'is, each by its own largest value.')
+                    'Choose or drop an image, then click a position in it. Each map is scaled to '
+                    'its own maximum; bright is high.')
         opened, place, chosen = gr.State(), gr.State((0.5, 0.5)), gr.State()
         with gr.Row():
             with gr.Column():
@@ -137,7 +191,7 @@ def build_page(cfg: Config, model: nn.Module, images: list[Path]):
                 head = gr.Slider(0, 1, 0, step=1, label='head', elem_id='head')
                 token = gr.Dropdown([PLACE], value=PLACE, label='whose attention',
                                     elem_id='token')
-            seen = titled('What the model sees: click a place', gr.Image, 'seen')
+            seen = titled('What the model sees: click a position', gr.Image, 'seen')
             if not hasattr(model, 'decode_head'):
                 predicted = titled('Prediction', gr.Label, 'predicted', num_top_classes=5)
             else:
@@ -152,7 +206,7 @@ def build_page(cfg: Config, model: nn.Module, images: list[Path]):
                 ('region', 'The chosen representative'))]
 
         def update(opened, place, chosen, i, head, token):
-            """All that depends on the layer, the head, the token and the representative."""
+            """Updates everything that depends on layer, head, token and representative."""
             if opened is None:
                 return [gr.skip()] * (4 + len(pictures))
             record = opened.layers[i]
@@ -206,17 +260,29 @@ def build_page(cfg: Config, model: nn.Module, images: list[Path]):
 
 
 def main(args: Namespace) -> None:
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # PIL warns from here, and refuses twice as many
+    warnings.simplefilter('ignore', Image.DecompressionBombWarning)
     use_safe_loading(args.trust_checkpoint)
     if gr is None:
         raise UserError("the page needs gradio: pip install 'gradio>=6,<7'")
+    for image in args.images:
+        check_size(image)
     cfg = load_config(args.config, args.cfg_options)
     model = load_model(cfg, args.checkpoint, trust=args.trust_checkpoint)
-    page = build_page(cfg, model, args.images)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that this deletes the uploads:
+    with TemporaryDirectory(prefix='explore-') as uploads:
+        os.environ['GRADIO_TEMP_DIR'] = uploads
+        serve(build_page(cfg, model, args.images), args)
+
+
+def serve(page, args: Namespace) -> None:
     try:
         page.launch(
             server_name=args.host, server_port=args.port, share=False, ssr_mode=False, quiet=True,
-            prevent_thread_lock=True, footer_links=[],
-            theme=gr.themes.Base(font='sans-serif', font_mono='monospace'),  # none from elsewhere
+            prevent_thread_lock=True, footer_links=[], show_error=True,
+            max_file_size=MAX_BYTES,
+            app_kwargs=dict(middleware=[Middleware(OnlyThisPage, args.host)]),
+            theme=gr.themes.Base(font='sans-serif', font_mono='monospace'),  # no web fonts
             allowed_paths=[str(image.resolve()) for image in args.images])
     except OSError as error:
         raise UserError(f"can't serve on {args.host}, port {args.port}, which may be taken: give "

@@ -1,9 +1,9 @@
-"""Counts parameters and FLOPs, by PyTorch's own counter: 2 per multiply-add of matrix products,
-convolutions and attention; normalisations, activations and sums count nothing. What is counted
+"""Counts parameters and FLOPs with PyTorch's counter: 2 per multiply-add of matrix products,
+convolutions and attention; normalisations, activations and sums are not counted. The count
 does not depend on the device.
 
-Without a config: the paper's models, in the plain form that the released code computes, in ours,
-and in ours in deploy form, beside the published figures. With one: that config's model.
+Without a config: the paper's models in the plain form of the released code, in our form,
+and in deploy form, with the published figures. With a config: its model.
 """
 from argparse import Namespace
 
@@ -23,7 +23,7 @@ def parse_args() -> Namespace:
     add_options_arguments(parser)
     parser.add_argument(
         '--shape', type=integer(1), nargs='+', metavar='PIXELS',
-        help="height and width of a config's image, or its side; its img_size by default")
+        help="height and width, or side, of a config's image; its img_size by default")
     add_json_argument(parser)
     args = parser.parse_args()
     if args.shape and len(args.shape) > 2:
@@ -51,18 +51,18 @@ from cbsa_mm.interpret import count_flops
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / 'benchmarks'))
 try:
-    import oracle  # the plain form, which a wheel does not carry
+    import oracle  # the plain form, which is not in the wheel
 except ImportError:
     oracle = None
 NOTES = """\
-Published: arXiv 2509.16875v3, which does not say how it counted. Its decoders come out exactly
-without the product of patches and classes. Its classifiers T, S and B come out to its digits, and
-L to 47.35, with the stem, 196 tokens, 2Nd^2 + 3Nmd + 2m^2d multiply-adds for a layer's CBSA and
-2Nd^2 for its ISTA, where the released code spends 3Nd^2. Ours takes 2Nd^2 or, with more tokens in
-the batch than d, Nd^2 + d^3 for ISTA, and Nd^2 in deploy form. Pooling is counted in ours alone,
-where it is products. All counts are for one image."""
+Published: arXiv 2509.16875v3, which does not say how it counted. Its decoder figures match exactly
+without the product of patches and classes. Its figures for the classifiers T, S and B match in all
+digits, and L gives 47.35, with the stem, 196 tokens, 2Nd^2 + 3Nmd + 2m^2d multiply-adds for a
+layer's CBSA and 2Nd^2 for its ISTA, where the released code needs 3Nd^2. For ISTA, ours needs
+2Nd^2 or, if the batch has more tokens than d, Nd^2 + d^3, and Nd^2 in deploy form. Pooling is
+counted only in ours, where it consists of products. All counts are for one image."""
 NUM_CLASSES = {'classifier': 1000, 'decoder': 150}
-# By arch: side of the decoder's image in pixels, its layers, published GFLOPs of classifier and
+# By arch: image size of the decoder in pixels, its layers, published GFLOPs of classifier and
 # decoder.
 SIZES = {
     'tiny': (512, 3, 1.1, 1.5),
@@ -101,7 +101,7 @@ def count_classifier(arch: str) -> dict[str, float]:
 
 
 def count_decoder(arch: str) -> dict[str, float]:
-    """Counts of a CBT decoder as in the ADE20K configs, alone."""
+    """Counts of the CBT decoder of the ADE20K configs, without the encoder."""
     from cbsa_mm.backbones.cbt import ARCHS
     from cbsa_mm.decode_heads import CBTMaskTransformerHead
     side, num_layers, _, published = SIZES[arch]
@@ -159,7 +159,7 @@ def render(row: str, value: float) -> str:
 
 
 def show(counts: dict[str, dict]) -> None:
-    """Prints tables with a column for each model."""
+    """Prints tables with one column per model."""
     for title, columns in counts.items():
         table = Table('', *columns, title=f'Parameters and FLOPs: {title}', title_justify='left')
         for row in next(iter(columns.values())):

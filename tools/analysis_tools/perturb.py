@@ -1,11 +1,11 @@
-"""Measures how models bear perturbed attention layers: mIoU or accuracy against the strength.
+"""Measures robustness to perturbed attention layers: mIoU or accuracy vs. perturbation strength.
 
-Draws and tabulates mean and standard deviation over the seeds for each kind of perturbation:
+Plots and tabulates mean and standard deviation over the seeds for each kind of perturbation:
   noise         Gaussian, on every parameter of the layers
-  within-heads  random rotation of each head's coordinates; changes nothing where the output is tied
+  within-heads  random rotation of each head's coordinates; has no effect if the output is tied
   whole-basis   random rotation of the coordinates of all heads at once, which mixes the heads
-A rotation is the matrix exponential of skew-symmetric noise. Several models in one run: give
-CONFIG CHECKPOINT pairs one after another.
+A rotation is the matrix exponential of skew-symmetric noise. To compare models, give several
+CONFIG CHECKPOINT pairs.
 """
 from argparse import Namespace
 
@@ -28,18 +28,19 @@ def parse_args() -> Namespace:
     parser = ArgumentParser(__doc__)
     add_models_arguments(parser)
     parser.add_argument('--part', choices=['decode_head', 'backbone'],
-                        help="whose attention layers; a segmenter's decode_head and a "
+                        help="part with the attention layers; a segmenter's decode_head and a "
                         "classifier's backbone by default")
     parser.add_argument('--kind', nargs='+', choices=TITLES, default=['noise'],
                         help='perturbations; noise by default')
     parser.add_argument('--stds', nargs='+', type=positive, metavar='STD',
                         default=[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.],
-                        help='standard deviations of the noise, for rotations in the exponent; '
+                        help='standard deviations of the noise, in the exponent for rotations; '
                         'seven from 0.001 to 1 by default')
     parser.add_argument('--seeds', type=integer(1), default=3,
                         help='draws for each; %(default)s by default')
     parser.add_argument('--num', type=integer(0), default=100,
-                        help='test images, evenly spaced, all if 0; %(default)s by default')
+                        help='number of test images, evenly spaced, 0 for all; %(default)s by '
+                        'default')
     add_output_arguments(parser, 'perturb.png')
     args = parser.parse_args()
     args.stds.sort()
@@ -98,8 +99,8 @@ class Subject:
 
     Args:
         config: Config file.
-        checkpoint: File of weights that fit it.
-        args: What was asked for.
+        checkpoint: File with matching weights.
+        args: Command-line arguments.
 
     Raises:
         UserError: If there is nothing to perturb, or a file is missing or wrong.
@@ -125,7 +126,7 @@ class Subject:
             self.model.backbone = Remembered(self.model.backbone)
 
     def measure(self, name: str, args: Namespace) -> dict:
-        """Scores in per cent, unperturbed and for each kind, strength and seed."""
+        """Scores in percent, unperturbed and for each kind, strength and seed."""
         batches = [self.model.data_preprocessor(batch, False)
                    for batch in track(self.images, f'{name}: images')]
         result = dict(part=self.part, metric=METRICS[self.metric],
@@ -143,26 +144,26 @@ class Subject:
         return result
 
     def score(self, batches: list[dict]) -> float:
-        """mIoU or accuracy, in per cent, by the config's own evaluator."""
+        """mIoU or accuracy, in percent, from the config's evaluator."""
         metrics = self.evaluator.offline_evaluate(self.predict(batches))
         if self.metric not in metrics:
-            raise UserError(f"the config's test_evaluator gives {', '.join(metrics)}, but no "
+            raise UserError(f"the config's test_evaluator reports {', '.join(metrics)}, but not "
                             f'{self.metric}')
         return float(metrics[self.metric])
 
     @torch.no_grad()
     def predict(self, batches: list[dict]) -> Iterator[BaseDataElement]:
-        """Predictions, one by one, along with the truth."""
+        """Predictions, one by one, with the ground truth."""
         for batch in batches:
-            samples = [sample.clone() for sample in batch['data_samples']]  # they receive tensors
+            samples = [sample.clone() for sample in batch['data_samples']]  # tensors are added
             yield from self.model(batch['inputs'], samples, mode='predict')
 
 
 class Remembered(nn.Module):
-    """Computes the features of an input once, for inputs that are kept and not changed.
+    """Caches the features of inputs that are kept and not modified.
 
     Args:
-        backbone: Computes them.
+        backbone: The backbone that computes them.
     """
 
     def __init__(self, backbone: nn.Module) -> None:
@@ -170,10 +171,10 @@ class Remembered(nn.Module):
         self.backbone, self.features = backbone, {}
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Maps images, or crops of such, to what the backbone maps them to."""
+        """Maps images, or crops of them, to the backbone's features."""
         place = x.data_ptr(), x.shape, x.stride()
         if place not in self.features:
-            self.features[place] = x, self.backbone(x)  # with x alive, its place is its own
+            self.features[place] = x, self.backbone(x)  # keeping x alive makes the key unique
         return self.features[place][1]
 
 
@@ -186,9 +187,9 @@ def main(args: Namespace) -> None:
     subjects = [Subject(*pair, args) for pair in args.models]
     results = {}
     for name in names:
-        subject = subjects.pop(0)  # its images go with it
+        subject = subjects.pop(0)  # to free its images afterwards
         for kind in [kind for kind in args.kind if kind not in subject.kinds]:
-            print(f'{name} has no subspaces to rotate: it is left out of {kind}')
+            print(f'{name} has no subspaces to rotate: it is skipped in {kind}')
         results[name] = subject.measure(name, args)
     for kind in dict.fromkeys(args.kind):
         Console().print(tabulate(kind, args.stds, results))
@@ -201,9 +202,9 @@ def main(args: Namespace) -> None:
 
 
 def tabulate(kind: str, stds: list[float], results: dict) -> Table:
-    """Scores of one kind: a row for each strength, a column for each model."""
+    """Scores of one kind: one row per strength, one column per model."""
     results = {name: result for name, result in results.items() if kind in result['kinds']}
-    title = f'{TITLES[kind]}, per cent'
+    title = f'{TITLES[kind]}, percent'
     table = Table(title=title, min_width=len(title))
     table.add_column('std', justify='right')
     for name, result in results.items():
@@ -216,7 +217,7 @@ def tabulate(kind: str, stds: list[float], results: dict) -> Table:
 
 
 def draw(stds: list[float], results: dict) -> Figure:
-    """A panel for each kind, a curve for each model, with a band of one standard deviation."""
+    """One panel per kind, one curve per model, with a band of one standard deviation."""
     matplotlib.use('agg')
     kinds = [kind for kind in KINDS if any(kind in r['kinds'] for r in results.values())]
     figure = Figure((1.2 + 3.4 * len(kinds), 3.2 + 0.2 * len(results)), layout='constrained')

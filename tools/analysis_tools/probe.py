@@ -1,14 +1,14 @@
-"""Measures, layer by layer over a data set, how far models compress their tokens.
+"""Measures layer by layer, over a data set, how much models compress their tokens.
 
-One of two pictures is drawn, with mean and standard deviation over the images:
+Draws one of two pictures, with mean and standard deviation over the images:
 
-  compression   coding rates of the tokens before and after each attention, plain and of tokens of
-                length one, and the sparsity of what ISTA puts out (figure 5 of the paper)
-  reduction     how much lower the attention makes the coding rates of tokens and representatives,
-                head by head, with a step size of 1 (figure 6)
+  compression   coding rates of the tokens before and after each attention, also for tokens of
+                unit length, and the sparsity of ISTA's output (figure 5 of the paper)
+  reduction     how much the attention reduces the coding rates of tokens and representatives,
+                head by head, with step size 1 (figure 6)
 
-Several models, such as one before and after training: give CONFIG CHECKPOINT pairs one after
-another; a checkpoint 'none' stands for random weights.
+To compare models, such as before and after training, give several CONFIG CHECKPOINT pairs;
+the checkpoint 'none' stands for random weights.
 """
 from argparse import Namespace
 
@@ -27,19 +27,20 @@ def parse_args() -> Namespace:
     parser = ArgumentParser(__doc__)
     add_models_arguments(parser)
     parser.add_argument('--what', choices=['compression', 'reduction'], default='compression',
-                        help='the picture to draw; %(default)s by default')
+                        help='picture to draw; %(default)s by default')
     parser.add_argument('--num', type=integer(0), default=100,
-                        help='test images, evenly spaced, all if 0; %(default)s by default')
+                        help='number of test images, evenly spaced, 0 for all; %(default)s by '
+                        'default')
     parser.add_argument('--part', choices=['backbone', 'decode_head'], default='backbone',
-                        help='whose layers; %(default)s by default')
+                        help='part with the layers; %(default)s by default')
     parser.add_argument('--out', type=output_file(*PICTURES), metavar='PICTURE',
                         help='picture to write; WHAT.png by default')
     parser.add_argument('--json', type=output_file('.json'), metavar='FILE',
-                        help='write the numbers of both pictures here, and ranks of A, step '
-                        'sizes and overlaps of subspaces')
+                        help='write the numbers of both pictures here, with ranks of A, step '
+                        'sizes and subspace overlaps')
     args = parser.parse_args()
     if len(args.models) > len(COLORS):
-        parser.error(f'at most {len(COLORS)} models can be told apart in one picture')
+        parser.error(f'a picture can show at most {len(COLORS)} models')
     return args
 
 
@@ -66,7 +67,7 @@ from cbsa_mm.interpret import LayerRecord, Recorder
 
 
 def measure(cfg: Config, checkpoint: str, args: Namespace) -> dict:
-    """By layer, mean and standard deviation over images of what varies, and what does not."""
+    """Measures by layer: mean and standard deviation over images, and image-independent ones."""
     model = load_model(cfg, checkpoint, trust=args.trust_checkpoint)
     images, values = read_test_images(cfg, args.num), {}
     with Recorder(model) as recorder:
@@ -89,7 +90,7 @@ def measure(cfg: Config, checkpoint: str, args: Namespace) -> dict:
 
 
 def values_of(layer: LayerRecord) -> dict[str, torch.Tensor]:
-    """All that is measured of a layer, for each image."""
+    """All measures of a layer, for each image."""
     values = layer.coding_rates()
     values |= {f'normalized_{name}': v for name, v in layer.coding_rates(normalize=True).items()}
     values |= {f'reduction_of_{name}': value for name, value in layer.reductions().items()}
@@ -106,7 +107,7 @@ def main(args: Namespace) -> None:
         label = Path(config).stem + (', random weights' if checkpoint == 'none' else '')
         results[label] = measure(cfg, checkpoint, args)
     if args.what == 'reduction' and not any('reduction_of_tokens' in r for r in results.values()):
-        raise UserError('none of the models has representatives that are contracted: there is no '
+        raise UserError('none of the models has contracted representatives: there is no '
                         'reduction to draw')
     draw = draw_compression if args.what == 'compression' else draw_reduction
     out = args.out or Path(f'{args.what}.png')
@@ -117,13 +118,13 @@ def main(args: Namespace) -> None:
 
 
 def draw_compression(results: dict) -> Figure:
-    """Coding rates and sparsity of all models against depth."""
+    """Coding rates and sparsity of all models vs. depth."""
     matplotlib.use('agg')
     figure = Figure((11, 3.3 + 0.25 * len(results)), layout='constrained')
     for axes, kind, title, unit in zip(
             figure.subplots(1, 3), ('tokens', 'normalized_tokens', 'sparsity'),
-            ('coding rate of the tokens', 'the same, of tokens of length one', "ISTA's output"),
-            ('nats, summed over heads', 'nats, summed over heads', 'share of zeros')):
+            ('coding rate of the tokens', 'the same, for tokens of unit length', "ISTA's output"),
+            ('nats, summed over heads', 'nats, summed over heads', 'fraction of zeros')):
         for color, (label, values) in zip(COLORS, results.items()):
             for name, style, when in ((kind, 'o-', 'before attention'),
                                       (f'{kind}_after', 's--', 'after attention')):
@@ -137,7 +138,7 @@ def draw_compression(results: dict) -> Figure:
 
 
 def curve(axes, values: dict, style: str, color: str, label: str) -> None:
-    """Means over depth, and a band of one standard deviation."""
+    """Means vs. depth, with a band of one standard deviation."""
     layers = [k for k, mean in enumerate(values['mean']) if mean is not None]
     mean, std = (torch.tensor([values[name][k] for k in layers]) for name in ('mean', 'std'))
     axes.plot(layers, mean, style, color=color, label=label, markersize=4)
@@ -146,7 +147,7 @@ def curve(axes, values: dict, style: str, color: str, label: str) -> None:
 
 
 def draw_reduction(results: dict) -> Figure:
-    """What the attention takes from the coding rates, layer by layer and head by head."""
+    """Reduction of the coding rates by the attention, layer by layer and head by head."""
     matplotlib.use('agg')
     results = {label: values for label, values in results.items()
                if 'reduction_of_tokens' in values}
@@ -164,7 +165,7 @@ def draw_reduction(results: dict) -> Figure:
             axes.set_ylabel(f'of {name} (nats)', color=color)
             axes.tick_params(axis='y', colors=color)
         left.set(title=f'{label}: reduction of the coding rate', xticks=range(k + 1))
-    left.set_xlabel('layer; a point for each of its heads')
+    left.set_xlabel('layer; one point per head')
     return figure
 
 

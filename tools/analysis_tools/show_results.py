@@ -1,4 +1,4 @@
-"""Draws images of a test set beside their truth and a model's prediction."""
+"""Draws test images with ground truth and prediction."""
 from argparse import Namespace
 
 from cbsa_mm.arguments import (
@@ -17,7 +17,7 @@ def parse_args() -> Namespace:
     parser.add_argument('--out', type=output_file(*PICTURES), default='results.png',
                         help='picture to write; %(default)s by default')
     parser.add_argument('--num', type=integer(1), default=6,
-                        help='how many images, spread over the set')
+                        help='number of images, evenly spaced')
     add_runner_arguments(parser)
     return parser.parse_args()
 
@@ -92,7 +92,7 @@ def main(args: Namespace) -> None:
 
 
 def colour(labels: torch.Tensor, palette: list) -> np.ndarray:
-    """Paints a label map (H, W) in its data set's colours, (H, W, 3); ignored pixels white."""
+    """Colours a label map (H, W) with the data set's palette, (H, W, 3); ignored pixels white."""
     colours = np.full((256, 3), 255, np.uint8)
     colours[:len(palette)] = palette
     return colours[labels.cpu().numpy()]

@@ -1,8 +1,8 @@
-"""Compresses points around lines in R^3 and draws what becomes of them (figure 4 of the paper).
+"""Compresses points around lines in R^3 and draws the result (figure 4 of the paper).
 
-The points of each line are one class, compressed by itself, by the linear variant (eq. 12) and by
-CBSA (eqs. 5, 6 and 8), without any parameters. With --at-once, attention sees all points together
-and is not told of the lines: CBSA separates a few lines nevertheless, which a linear map can't.
+The points of each line are one class, compressed separately with the linear variant (eq. 12) and
+CBSA (eqs. 5, 6 and 8), without parameters. With --at-once, attention sees all points together
+without knowing the lines: CBSA still separates a few lines, which a linear map cannot.
 """
 from argparse import Namespace
 
@@ -12,17 +12,17 @@ from cbsa_mm.arguments import ArgumentParser, add_output_arguments, integer, pos
 def parse_args() -> Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument('--lines', type=integer(1), default=10,
-                        help='1-D subspaces; %(default)s by default')
+                        help='number of 1-D subspaces; %(default)s by default')
     parser.add_argument('--at-once', action='store_true',
                         help='attend among the points of all lines; try it with --lines 3')
     parser.add_argument('--points', type=integer(64), default=192,
-                        help='on each; %(default)s by default')
+                        help='points per line; %(default)s by default')
     parser.add_argument('--noise', type=positive, default=0.1,
-                        help='standard deviation; points lie up to 1 from the origin; '
+                        help='standard deviation, for points up to 1 from the origin; '
                         '%(default)s by default')
     parser.add_argument('--iterations', type=integer(1), default=30, help='%(default)s by default')
     parser.add_argument('--seed', type=integer(0, 2**32 - 1), default=0,
-                        help='of the noise; %(default)s by default')
+                        help='%(default)s by default')
     add_output_arguments(parser, 'synthetic.png')
     return parser.parse_args()
 
@@ -72,7 +72,7 @@ def main(args: Namespace) -> None:
 
 
 def draw(clouds: dict[str, Tensor], results: dict) -> Figure:
-    """The points before and after, and coding rates against iterations."""
+    """The points before and after, and coding rates vs. iterations."""
     matplotlib.use('agg')
     figure = Figure((12.5, 3.2), layout='constrained')
     for i, (title, points) in enumerate(clouds.items()):

@@ -1,20 +1,21 @@
-"""Measures zero-shot segmentation: how well the class token's attention fits what images show.
+"""Measures zero-shot segmentation with the class token's attention.
 
 Protocol, after DINO (arXiv 2104.14294) and CRATE (arXiv 2308.16271):
-  1. Image and mask are resized whole to the img_size of the model's backbone, or --size.
+  1. Image and mask are resized to the img_size of the model's backbone, or --size, without
+     cropping.
   2. The class token's row of the attention, A^T A for CBSA, is a map over the patches for each
      layer and head. The fewest patches that hold 60 % of its mass, or --threshold, are kept, and
-     enlarged to the image by nearest neighbours.
-  3. Their IoU with foreground, background and boundary is taken over all pixels. For each of the
-     three by itself, a layer scores with its best head in each image; the row "any" takes the best
-     of all layers and heads in each image.
-  4. Scores are means over images; an image without foreground is left out of the foreground's, and
-     so on.
+     upsampled to the image by nearest neighbours.
+  3. Their IoU with foreground, background and boundary is computed over all pixels, separately
+     for the three. A layer's score in each image is that of its best head; the row "any" is the
+     best of all layers and heads in each image.
+  4. Scores are means over images; an image without foreground does not count for the foreground,
+     and so on.
 In PASCAL VOC 2012, the foreground is all 20 classes, and the boundary the void rim around objects.
-Other masks are made alike: the boundary is what lies within --boundary-width pixels of the
-foreground's outline, before resizing, and void pixels are none of the three.
-The truth chooses the head, so that chance alone scores: set beside the model the checkpoint 'none',
-which stands for random weights.
+For other masks, the boundary is everything within --boundary-width pixels of the
+foreground's outline, before resizing, and void pixels belong to none of the three.
+Since the ground truth selects the head, even chance scores: compare with the checkpoint 'none',
+i.e. random weights.
 
   zero_shot_seg.py CONFIG CHECKPOINT --voc data/VOCdevkit/VOC2012
   zero_shot_seg.py CONFIG CHECKPOINT CONFIG none --data configs/cbt/cbt-t_shapes.py
@@ -38,25 +39,25 @@ def parse_args() -> Namespace:
     add_models_arguments(parser)
     data = parser.add_mutually_exclusive_group()
     data.add_argument('--voc', type=Path, metavar='ROOT',
-                      help='measure on PASCAL VOC 2012 val, in this folder VOCdevkit/VOC2012')
+                      help='evaluate on PASCAL VOC 2012 val, in this folder VOCdevkit/VOC2012')
     data.add_argument('--data', type=config_file, metavar='CONFIG',
-                      help='measure on the test set of this config for segmentation; that of the '
-                      'first model by default')
+                      help='evaluate on the test set of this segmentation config; by default the '
+                      "first model's")
     parser.add_argument('--foreground', nargs='+', metavar='NAME',
-                        help='classes of --data that are foreground; by default all but background')
+                        help='foreground classes of --data; by default all but background')
     parser.add_argument('--boundary-width', type=integer(1), default=2, metavar='PIXELS',
-                        help='of --data: how far the boundary reaches to either side of the '
+                        help='for --data: width of the boundary on either side of the '
                         'outline; %(default)s by default')
     parser.add_argument('--size', nargs=2, type=integer(1), metavar=('H', 'W'),
-                        help="what images are resized to; each model's img_size by default")
+                        help="size that images are resized to; each model's img_size by default")
     parser.add_argument('--threshold', type=share, default=0.6, metavar='MASS',
-                        help='share of the mass that is kept; %(default)s by default')
+                        help='fraction of the mass to keep; %(default)s by default')
     parser.add_argument('--num', type=integer(0), default=0,
-                        help='images, evenly spaced, all if 0; %(default)s by default')
+                        help='number of images, evenly spaced, 0 for all; %(default)s by default')
     add_output_arguments(parser, 'zero_shot.png')
     args = parser.parse_args()
     if args.voc and args.foreground:
-        parser.error('--foreground goes with --data: in VOC, all 20 classes are foreground')
+        parser.error('--foreground requires --data: in VOC, all 20 classes are foreground')
     return args
 
 
@@ -100,7 +101,7 @@ LINES = {
 
 @dataclass
 class Example:
-    """The map (H', W') that fits an image's foreground best."""
+    """The map (H', W') that best fits an image's foreground."""
     map: Tensor
     layer: int
     head: int
@@ -110,14 +111,14 @@ class Example:
 @torch.no_grad()
 def measure(model: nn.Module, name: str, images: MaskedImages, indices: list[int],
             size: tuple[int, int], mass: float) -> tuple[Tensor, list[Example]]:
-    """IoU (n, L, 3) of the best heads in L layers with the parts of n images, and examples."""
+    """IoU (n, L, 3) of each layer's best head with the parts of n images, and examples."""
     scores, examples = [], []
     with Recorder(model) as recorder:
         layers = [layer for layer in recorder.layers
                   if layer.name.startswith('backbone.') and layer.num_extra_tokens]
         if not layers:
             raise UserError(f'{name}: the backbone has no class token whose attention can be '
-                            "recorded; those of this package, mmpretrain's and mmseg's ViT have")
+                            "recorded; use one of this package, or mmpretrain's or mmseg's ViT")
         for i in track(indices, name):
             image, masks = images.read(i, size)
             model.extract_feat(preprocess(model, image))
@@ -125,11 +126,11 @@ def measure(model: nn.Module, name: str, images: MaskedImages, indices: list[int
                 maps = torch.stack([attention_maps(layer, [0])[0, :, 0].cpu() for layer in layers])
             except ValueError as error:
                 raise UserError(
-                    f'{name}: {error}. Of those in this package, CBSA by pooled or learnable '
+                    f'{name}: {error}. In this package, CBSA with pooled or learnable '
                     'representatives, MSSA, TSSA, MHSA, AdaptedMHSA and AgentAttention have one'
                 ) from error
             if any(pixels % patches for pixels, patches in zip(size, maps.shape[-2:])):
-                raise UserError(f'{name}: {size[0]} x {size[1]} pixels are no multiple of its '
+                raise UserError(f'{name}: {size[0]} x {size[1]} pixels are not a multiple of its '
                                 'patches; choose another --size')
             ious = torch.stack(
                 [iou(segment(m, size, mass).unsqueeze(1), masks) for m in maps])    # (L, h, 3)
@@ -140,7 +141,7 @@ def measure(model: nn.Module, name: str, images: MaskedImages, indices: list[int
 
 
 def summarize(scores: Tensor) -> dict[str, dict]:
-    """Means over the images that have a part, for each part that some image has."""
+    """Means over the images that contain a part, for each part that occurs."""
     results = {}
     for part, values in zip(PARTS, scores.unbind(-1)):
         values = values[values.isfinite().all(1)]                               # (n, L)
@@ -171,7 +172,7 @@ def main(args: Namespace) -> None:
         scores, examples = measure(model, name, images, indices, size, args.threshold)
         results.append(dict(name=name, size=size, **summarize(scores)))
         if 'foreground' not in results[-1]:
-            raise UserError(f'none of the {len(indices)} images has a pixel of foreground')
+            raise UserError(f'none of the {len(indices)} images has foreground pixels')
         rows.append((name, size, examples))
     Console().print(tabulate(results))
     write_whole(args.out, lambda file: draw(images, indices, rows, args.threshold).savefig(
@@ -186,12 +187,12 @@ def find_size(cfg: Config, size: list[int] | None) -> tuple[int, int]:
     """Height and width of a model's images."""
     size = size or cfg.model.backbone.get('img_size')
     if size is None:
-        raise UserError(f'{cfg.filename} does not tell the img_size of its backbone: give --size')
+        raise UserError(f'{cfg.filename} does not set the img_size of its backbone: use --size')
     return (size, size) if isinstance(size, int) else tuple(size)
 
 
 def tabulate(results: list[dict]) -> Table:
-    """Mean IoU: a row for each layer, the best of them, and the best of all heads per image."""
+    """Mean IoU: one row per layer, the best layer, and the best of all heads per image."""
     parts = [part for part in PARTS if all(part in result for result in results)]
     table = Table('model', 'layer', *parts, title='mean IoU')
     for result in results:
@@ -205,7 +206,7 @@ def tabulate(results: list[dict]) -> Table:
 
 
 def draw(images: MaskedImages, indices: list[int], rows: list, mass: float) -> Figure:
-    """Some images, and below, for each model, the map that fits each one's foreground best."""
+    """Some images, and below, for each model, the map that best fits each one's foreground."""
     matplotlib.use('agg')
     with_foreground = [k for k, example in enumerate(rows[0][2]) if example.iou >= 0]  # not NaN
     shown = np.linspace(0, len(with_foreground) - 1, min(SHOWN, len(with_foreground)))

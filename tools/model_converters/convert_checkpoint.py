@@ -1,7 +1,7 @@
 """Converts released weights to OpenMMLab's names, and back.
 
-Takes CBT classifiers and segmenters as their authors released them, and ViT weights by timm's
-names (.pth, .safetensors) or in the JAX layout (.npz). What SRC is, its tensors tell.
+Converts CBT classifiers and segmenters as released by their authors, and ViT weights with timm's
+names (.pth, .safetensors) or in the JAX layout (.npz). SRC is recognised by its tensors.
 """
 from argparse import Namespace
 from pathlib import Path
@@ -23,14 +23,14 @@ def parse_args() -> Namespace:
                         help='file to write, such as cbt-s.pth')
     parser.add_argument(
         '--to', choices=['mmseg', 'mmpretrain', 'official'],
-        help="the library, for weights that fit both (a ViT's go to mmseg by default); or "
+        help='the library, for weights that fit both (mmseg by default for a ViT); or '
         'official, to write the released layout of a converted or trained checkpoint')
     parser.add_argument(
         '--config', type=output_file('.py'), metavar='OUT.py',
-        help='write a config for these weights; it inherits a shipped one where one fits')
+        help='write a config for these weights, inheriting from a shipped one if it fits')
     parser.add_argument(
         '--num-heads', type=integer(1),
-        help="attention heads of a ViT of unusual width, which its tensors don't tell")
+        help='number of heads of a ViT of unusual width, which its tensors do not show')
     add_trust_argument(parser)
     return parser.parse_args()
 
@@ -48,13 +48,13 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
 def show(report: Report, args: Namespace) -> None:
-    """Prints what was found, and what to do with it."""
+    """Prints the properties of the weights."""
     facts = report.facts
     table = Table('found', 'value', title=report.converted.family.title, title_justify='left')
     rows = {
         'width': facts['embed_dims'],
         'layers': facts['num_layers'],
-        'heads': facts['num_heads'] or 'not told by the tensors: give --num-heads',
+        'heads': facts['num_heads'] or 'unknown: give --num-heads',
         'head width': facts['head_dims'],
         'image size': facts['img_size'] and '{} x {}'.format(*facts['img_size']),
         'patch size': facts['patch_size'],
@@ -64,17 +64,17 @@ def show(report: Report, args: Namespace) -> None:
         'classes': facts.get('num_classes'),
         'mean, std of pixels': f'{facts["mean"]}, {facts["std"]}',
         'parameters': f'{facts["num_parameters"]:,}',
-        'left out as unused': ', '.join(report.converted.released['unused']),
+        'unused and omitted': ', '.join(report.converted.released['unused']),
     }
     for name, value in rows.items():
         if value:
             table.add_row(name, str(value))
     Console().print(table)
-    print(f'{args.dst} holds the weights for {report.converted.library}')
+    print(f'{args.dst} has the weights for {report.converted.library}')
 
 
 def advise(report: Report, args: Namespace) -> None:
-    """Prints the config that fits, and the next command."""
+    """Prints the matching config and the next command."""
     config = args.config or report.shipped
     if report.shipped:
         print(f'{report.shipped.relative_to(CONFIGS.parent)} fits')
@@ -95,7 +95,7 @@ def advise(report: Report, args: Namespace) -> None:
 def main(args: Namespace) -> None:
     if args.to == 'official':
         title = restore_file(args.src, args.dst, args.trust_checkpoint)
-        print(f'{args.dst} holds the {title} in its released layout')
+        print(f'{args.dst} has the {title} in its released layout')
         return
     report = convert_file(
         args.src, args.dst, CONFIGS, library=args.to, num_heads=args.num_heads,

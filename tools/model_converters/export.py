@@ -1,9 +1,8 @@
 """Exports a trained model in deploy form to a file that runs without this package.
 
-The file maps normalised images (B, 3, H, W), 'image', to 'logits': (B, K) of a classifier,
-(B, K, H, W) of a segmenter, which takes images whole, whatever its test_cfg says. What normalises
-images, and the classes, are in the file as metadata.json. Before it is kept, it is run beside the
-PyTorch model.
+The file maps normalised images (B, 3, H, W), 'image', to 'logits': (B, K) for a classifier,
+(B, K, H, W) for a segmenter, which takes whole images regardless of test_cfg. Classes and
+normalisation are in the file as metadata.json. Its outputs are checked against the PyTorch model.
 """
 from argparse import Namespace
 from pathlib import Path
@@ -24,10 +23,10 @@ def parse_args() -> Namespace:
         help="size of the example image, in pixels; the backbone's img_size by default")
     parser.add_argument(
         '--fixed-size', action='store_true',
-        help='take images of that size only, for models and runtimes that need it')
+        help='accept only images of that size, for models and runtimes that need it')
     parser.add_argument(
         '--opset', type=integer(1),
-        help="ONNX's version of operators; the exporter's choice by default")
+        help='ONNX opset version; chosen by the exporter by default')
     return parser.parse_args()
 
 
@@ -48,7 +47,7 @@ def main(args: Namespace) -> None:
     errors = export_file(cfg, args.checkpoint, out, args.format, args.size, args.fixed_size,
                          args.opset, args.trust_checkpoint)
     free = 'any batch' if args.fixed_size else 'any batch, height and width'
-    print(f'{out} takes {free}; its logits differ from those of the PyTorch model by a relative')
+    print(f'{out} takes {free}; relative difference of its logits from the PyTorch model:')
     for (batch, height, width), error in errors.items():
         print(f'  {error:.1e} for {batch} of {height} x {width} pixels')
 

@@ -1,7 +1,7 @@
-"""Brings a trained checkpoint into deploy form: the same predictions from fewer operations.
+"""Converts a trained checkpoint to deploy form: the same predictions with fewer operations.
 
-BatchNorms go into the stem's convolutions, LayerNorms' affines into the projections, and ISTA
-becomes one matrix. The result is for inference, with deploy=True in the config.
+BatchNorms are folded into the stem's convolutions, LayerNorms' affines into the projections, and
+ISTA into one matrix. The result is for inference, with deploy=True in the config.
 """
 from argparse import Namespace
 
@@ -15,7 +15,7 @@ def parse_args() -> Namespace:
                         help='file to write, such as deploy.pth')
     parser.add_argument(
         '--config-out', type=output_file('.py'), metavar='OUT.py',
-        help='also write the config in which OUT loads, complete in one file')
+        help='also write the matching config, complete in one file')
     return parser.parse_args()
 
 
@@ -34,7 +34,7 @@ def main(args: Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options)
     parts, difference = reparameterize_file(
         cfg, args.checkpoint, args.out, args.config_out, args.trust_checkpoint)
-    print(f'{args.out} holds the deploy form of {" and ".join(parts)}; outputs on a random image '
+    print(f'{args.out} has the deploy form of {" and ".join(parts)}; outputs on a random image '
           f'differ by a relative {difference:.1e}')
     options = ' '.join(f'model.{part}.deploy=True' for part in parts)
     command = f'{args.config_out} {args.out}' if args.config_out else \
