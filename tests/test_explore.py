@@ -3,10 +3,13 @@ import json
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
+from runpy import run_path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tool_process import ROOT, serving
 
@@ -79,6 +82,9 @@ def use(page):
         page.find('#layer input[type=range]').send_keys('\ue012')  # arrow to the left
     with page.changed('row', 'coefficients', 'regions', 'region'):
         page.find('#head input[type=range]').send_keys('\ue014')
+    with page.changed('row', 'coefficients', 'regions', 'region'):
+        page.click('heads', 0.4, 0.3)  # the last
+    assert page.find('#head input[type=range]').get_attribute('value') == '2'
     with page.changed(*everything, 'regions'):
         page.find('#gallery .thumbnail-item', 1).click()
     assert not [entry for entry in page.browser.get_log('browser') if entry['level'] == 'SEVERE']
@@ -128,6 +134,14 @@ def test_images_of_too_many_pixels(run_tool, tmp_path, monkeypatch):
     Image.new('1', (8000, 8000)).save(tmp_path / 'a.png')  # of 8 KB
     with pytest.raises(SystemExit, match='image a.png has more than 33,554,432 pixels'):
         run_tool('explore', ROOT / 'configs/cbt/cbt-t_shapes.py', 'none', 'a.png')
+
+
+def test_predictions_let_the_image_through():
+    tool = run_path(str(ROOT / 'tools/analysis_tools/explore.py'))
+    opened = tool['Opened'](np.zeros((4, 4, 3), np.uint8), [], torch.eye(2)[None, :, None])
+    _, regions = tool['show_prediction'](opened, ['background', 'disk'])
+    assert [name for _, name in regions] == ['background', 'disk']
+    assert np.array_equal(sum(mask for mask, _ in regions), np.full((4, 4), 0.5))
 
 
 @pytest.mark.slow

@@ -49,6 +49,7 @@ if __name__ == '__main__':
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from mmengine.device import get_device
 from rich.progress import track
 
 from cbsa_mm.checkpoints import write_whole
@@ -66,7 +67,7 @@ def main(args: Namespace) -> None:
     rows = []
     for config, checkpoint in track(args.models, 'models'):
         cfg = load_config(config, args.cfg_options)
-        model = load_model(cfg, checkpoint, trust=args.trust_checkpoint)
+        model = load_model(cfg, checkpoint, args.device or get_device(), args.trust_checkpoint)
         inputs, image = read_image(cfg, model, args.image)
         with Recorder(model) as recorder:
             logits = predict(model, inputs)
@@ -96,7 +97,7 @@ def queries(layer: LayerRecord, args: Namespace, model, logits) -> list:
                         f'{", ".join(names)}')
     classes = [names.index(name) for name in args.classes]
     if not classes and not chosen:  # those in the image, largest first
-        counts = np.bincount(logits[0].argmax(0).flatten().numpy())[:len(names)]
+        counts = np.bincount(logits[0].argmax(0).flatten().cpu().numpy())[:len(names)]
         classes = [k for k in counts.argsort()[::-1][:3] if counts[k]]
     return [(names[k], height * width + k, None) for k in classes] + chosen
 
@@ -105,7 +106,7 @@ def draw(rows: list) -> Figure:
     """One row per model, layer and query: the image, then the heads' maps overlaid on it."""
     matplotlib.use('agg')
     columns = 1 + max(len(maps) for *_, maps in rows)
-    figure = Figure((1.9 * columns + 0.8, 1.9 * len(rows) + 0.3), layout='constrained')
+    figure = Figure((1.9 * columns + 0.8, 1.9 * len(rows) + 0.5), layout='constrained')
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for axis in grid.flat:
         axis.set_axis_off()
@@ -117,9 +118,10 @@ def draw(rows: list) -> Figure:
                          markeredgecolor='black')
         for head, (axis, values) in enumerate(zip(axes[1:], maps)):
             axis.imshow(image.mean(-1), cmap='gray')
-            drawn = axis.imshow(values.numpy(), cmap='viridis', alpha=0.7, vmin=0, vmax=1)
+            drawn = axis.imshow(values.cpu().numpy(), cmap='viridis', alpha=0.7, vmin=0, vmax=1)
             axis.set_title(f'head {head}', fontsize=7)
-    bar = figure.colorbar(drawn, ax=grid, shrink=0.6, label='attention, scaled per map')
+    bar = figure.colorbar(drawn, ax=grid, shrink=0.6)
+    bar.set_label('attention,\nscaled per map', fontsize=7)
     bar.ax.tick_params(labelsize=7)
     return figure
 

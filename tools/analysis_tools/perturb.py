@@ -234,6 +234,8 @@ def draw(stds: list[float], results: dict) -> Figure:
     for axes, kind in zip(panels, kinds):
         axes.set_title(TITLES[kind], fontsize=9)
         axes.set_xscale('log')
+        axes.set_xticks(stds, [f'{std:g}' for std in stds], fontsize=7, rotation=45)
+        axes.minorticks_off()
         axes.set_xlabel('std of the noise' + ' in the exponent' * (kind != 'noise'), fontsize=8)
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
