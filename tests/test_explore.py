@@ -26,7 +26,7 @@ def browser():
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for argument in ('headless=new', 'no-sandbox', 'disable-dev-shm-usage',
-                     'window-size=1500,1300'):
+                     'window-size=1500,1600'):
         options.add_argument(f'--{argument}')
     options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))

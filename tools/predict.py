@@ -124,7 +124,7 @@ def main(args: Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options)
     images = find_images(args.input)
     check_images(cfg, images)
-    model = load_model(cfg, args.checkpoint, args.device or get_device(), args.trust_checkpoint)
+    model = load_model(cfg, args.checkpoint, get_device(), args.trust_checkpoint)
     task = segment if cfg.default_scope == 'mmseg' else classify
     task(cfg, model, images, args)
 

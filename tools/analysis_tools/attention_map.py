@@ -67,7 +67,7 @@ def main(args: Namespace) -> None:
     rows = []
     for config, checkpoint in track(args.models, 'models'):
         cfg = load_config(config, args.cfg_options)
-        model = load_model(cfg, checkpoint, args.device or get_device(), args.trust_checkpoint)
+        model = load_model(cfg, checkpoint, get_device(), args.trust_checkpoint)
         inputs, image = read_image(cfg, model, args.image)
         with Recorder(model) as recorder:
             logits = predict(model, inputs)

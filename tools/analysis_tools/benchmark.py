@@ -65,7 +65,7 @@ from cbsa_mm.engine import report_user_errors
 
 
 def main(args: Namespace) -> None:
-    args.device = torch.device(args.device or get_device())
+    args.device = torch.device(get_device())
     if args.threads:
         os.environ['OMP_NUM_THREADS'] = str(args.threads)
         torch.set_num_threads(args.threads)

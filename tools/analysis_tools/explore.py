@@ -281,7 +281,7 @@ def main(args: Namespace) -> None:
     for image in args.images:
         check_size(image)
     cfg = load_config(args.config, args.cfg_options)
-    model = load_model(cfg, args.checkpoint, args.device or get_device(), args.trust_checkpoint)
+    model = load_model(cfg, args.checkpoint, get_device(), args.trust_checkpoint)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that this deletes the uploads:
     with TemporaryDirectory(prefix='explore-') as uploads:
         os.environ['GRADIO_TEMP_DIR'] = uploads

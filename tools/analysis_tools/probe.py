@@ -69,7 +69,7 @@ from cbsa_mm.interpret import LayerRecord, Recorder
 
 def measure(cfg: Config, checkpoint: str, args: Namespace) -> dict:
     """Measures by layer: mean and standard deviation over images, and image-independent ones."""
-    model = load_model(cfg, checkpoint, args.device or get_device(), args.trust_checkpoint)
+    model = load_model(cfg, checkpoint, get_device(), args.trust_checkpoint)
     images, values = read_test_images(cfg, args.num), {}
     with Recorder(model) as recorder:
         layers = [layer for layer in recorder.layers if layer.name.startswith(args.part)]
