@@ -1,5 +1,7 @@
 """The tools that look inside models, on small ones with random weights."""
 import json
+import runpy
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from PIL import Image
+from tool_process import ROOT
 
 from cbsa_mm.datasets.shapes import render
 from cbsa_mm.inference import build_model, preprocess, read_image
@@ -16,6 +19,30 @@ from cbsa_mm.inference import build_model, preprocess, read_image
 def image(tmp_path):
     Image.fromarray(render(0, 0, 64, 4)[0]).save(tmp_path / 'shapes.png')
     return tmp_path / 'shapes.png'
+
+
+def fits(tool, *arguments):
+    """Whether the labels of a picture, as a tool's ``draw`` makes it, are inside and apart."""
+    [path] = ROOT.glob(f'tools/**/{tool}.py')
+    figure = runpy.run_path(str(path))['draw'](*arguments)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for axes in figure.axes
+             for text in (axes.title, axes.xaxis.label, axes.yaxis.label) if text.get_text()]
+    ticks = [label.get_window_extent() for axes in figure.axes if axes.axison
+             for label in axes.get_xticklabels(which='both') if label.get_text()]
+    apart = all(not a.overlaps(b) for a, b in combinations(ticks, 2))
+    return apart and all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+                         and figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1 for box in boxes)
+
+
+def test_labels_are_whole_and_apart():
+    image = np.zeros((8, 8, 3), np.uint8)
+    assert fits('attention_map', [('config\nlayer 1\nclass token', image, None,
+                                   torch.zeros(3, 8, 8))])
+    stds = [0.05, 0.1, 0.2, 0.4]
+    curve = dict(mean=[1.] * 4, std=[0.] * 4)
+    result = dict(metric='mIoU', unperturbed=1., kinds=dict(noise=curve))
+    assert fits('perturb', stds, dict(model=result))
 
 
 def is_drawn(picture):

@@ -1,6 +1,7 @@
 """The command-line tools, as a user starts them, on small data."""
 import csv
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -52,6 +53,16 @@ def train(work_dir, name, options, width):
     return [config, checkpoint, '--cfg-options', *SHAPES, width]
 
 
+def test_what_is_long_is_in_the_log_file_alone(run_tool, capsys):
+    run_tool('train', CONFIGS / 'cbt-t_shapes.py', '--work-dir', 'work', '--cfg-options', *SEGMENT,
+             'default_hooks.logger.interval=1')
+    shown, [log] = capsys.readouterr().out, Path('work').glob('*/*.log')
+    for text in ('Iter(train) [1/2]', 'mIoU', 'Checkpoints are in'):
+        assert text in shown and text in log.read_text()
+    for text in ('System environment', 'optim_wrapper = dict', 'Hooks will be executed'):
+        assert text not in shown and text in log.read_text()
+
+
 @pytest.fixture(scope='session')
 def segmenter(tmp_path_factory):
     return train(tmp_path_factory.mktemp('segmenter'), 'cbt-t_shapes', SEGMENT,
@@ -87,11 +98,15 @@ def test_segmentation_train_test_predict_show(segmenter, run_tool, images):
     run_tool('test', *segmenter, 'test_dataloader.batch_size=1', '--tta', '--work-dir', 'tta')
     assert 0 < metrics('tta')['mIoU'] < 25
 
+    Image.new('RGB', (1, 1)).save(images / 'tiny.bmp')
+    os.mkfifo(images / 'endless.png')  # reading it would not end
     run_tool('predict', *segmenter[:2], images, *segmenter[2:], '--out-dir', 'predicted')
-    assert sorted(p.name for p in Path('predicted/vis').iterdir()) == ['0.png', '1.png']
-    label_maps = [np.asarray(Image.open(p)) for p in Path('predicted/pred').iterdir()]
-    assert [m.shape for m in label_maps] == [(96, 96)] * 2
-    assert max(m.max() for m in label_maps) < 6
+    names = ['0.png', '1.png', 'tiny.bmp']
+    assert sorted(p.name for p in Path('predicted/vis').iterdir()) == names
+    label_maps = {p.name: np.asarray(Image.open(p)) for p in Path('predicted/pred').iterdir()}
+    assert {name: labels.shape for name, labels in label_maps.items()} == {
+        '0.png': (96, 96), '1.png': (96, 96), 'tiny.png': (1, 1)}
+    assert max(m.max() for m in label_maps.values()) < 6
 
     run_tool('show_results', *segmenter, '--out', 'results.png', '--num', 2)
     assert Image.open('results.png').width > 500

@@ -120,7 +120,7 @@ def use_tta(cfg: Config) -> None:
         UserError: If the config does not define it.
     """
     for key in ('tta_pipeline', 'tta_model'):
-        if key not in cfg:
+        if not cfg.get(key):
             raise UserError(f'--tta: the config has no {key}')
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     cfg.model = dict(**cfg.tta_model, module=cfg.model)
