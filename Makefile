@@ -20,14 +20,22 @@ PYTEST := python -m pytest -n 2 --dist worksteal --durations 20
 .PHONY: demo test test-all test-openmmlab soak docs lint
 .DELETE_ON_ERROR:
 
+# Threads that wait for others leave the processor to them, so that a busy machine stays usable.
+demo: export OMP_WAIT_POLICY := passive
 demo: $(DEMO_CHECKPOINT)
 	python tools/test.py $(DEMO_CONFIG) $(DEMO_CHECKPOINT) --work-dir $(DEMO)/test
 	python tools/analysis_tools/show_results.py $(DEMO_CONFIG) $(DEMO_CHECKPOINT) --work-dir $(DEMO)/show \
 		--out $(DEMO)/results.png
+	mkdir -p $(DEMO)/images
+	python -c "from PIL import Image; from cbsa_mm.datasets.shapes import render; \
+		[Image.fromarray(render(2, i, 128, 4)[0]).save(f'$(DEMO)/images/{i}.png') for i in range(8)]"
 	@echo
 	@echo "image, truth and prediction:  $(DEMO)/results.png"
 	@echo "checkpoint:                   $(DEMO_CHECKPOINT)"
 	@echo "logs of training and test:    $(DEMO)/*/*.log $(DEMO)/test/*/*.log"
+	@echo "Next, on other images:"
+	@echo "  .venv/bin/python -m cbsa_mm predict $(DEMO_CONFIG) $(DEMO_CHECKPOINT) $(DEMO)/images"
+	@echo "  .venv/bin/python -m cbsa_mm explore $(DEMO_CONFIG) $(DEMO_CHECKPOINT) $(DEMO)/images/*.png"
 
 $(DEMO_CHECKPOINT): .venv/installed $(shell find cbsa_mm configs -name '*.py')
 	python tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO)
@@ -72,6 +80,7 @@ lint: .venv/installed
 	ruff check .
 
 .venv/installed: pyproject.toml
+	@echo "Installing what is needed in .venv: it takes about 7 GB of disk"
 	$(PYTHON) -m venv .venv
 	python -m pip install -q -e '.[onedl,test,docs,lint]'
 	touch $@

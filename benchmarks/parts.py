@@ -20,7 +20,6 @@ FORMS = ('plain', 'ours', 'deploy')
 DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
 DECODER_LAYERS = {'tiny': 3, 'small': 3, 'base': 6, 'large': 9}
 ATTENTIONS = ('softmax', 'CBSA', 'MSSA', 'TSSA')
-SIDES = (224, 384, 512, 768, 1024, 1536)
 
 
 def random_images(batch: int, side: int, device: torch.device, channels: int = 3) -> torch.Tensor:
@@ -238,7 +237,3 @@ def throughput(args: Namespace) -> dict:
             results[name] = {case: batch / result['median']
                              for case, result in summarize(seconds).items()}
     return results
-
-
-PARTS = dict(classifiers=classifiers, decoders=decoders, scaling=scaling, memory=memory, gemm=gemm,
-             profile=profile, runner=runner, throughput=throughput)

@@ -1,5 +1,8 @@
 """Imports OpenMMLab libraries, or explains how to install them."""
+from contextlib import redirect_stdout
 from importlib import import_module
+from io import StringIO
+from warnings import catch_warnings, simplefilter
 
 SETS = (
     "one set of the OpenMMLab libraries: pip install 'cbsa-mm[onedl]' (current PyTorch) or "
@@ -24,7 +27,9 @@ def require(library: str) -> None:
             unsupported mmcv).
     """
     try:
-        import_module(library)
+        with redirect_stdout(StringIO()), catch_warnings():  # on what they can do without
+            simplefilter('ignore')
+            import_module(library)
     except (ImportError, AssertionError) as error:
         raise MissingLibraryError(
             f'this part of cbsa_mm needs {library}, which can\'t be imported ({error}). Install '

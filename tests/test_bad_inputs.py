@@ -146,7 +146,7 @@ def test_checkpoint_of_another_config(fails, run_tool, tmp_path):
     message = 'other.pth does not fit the model: .*Use the config that it was trained with'
     fails(message, *train('cbt-t_shapes', [*SEGMENT, 'load_from=other.pth']))
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / 'image.png')
-    fails(message, 'predict', 'image.png', CONFIGS / 'cbt-t_shapes-cls.py', 'other.pth',
+    fails(message, 'predict', CONFIGS / 'cbt-t_shapes-cls.py', 'other.pth', 'image.png',
           '--cfg-options', *CLASSIFY)
 
 
@@ -158,6 +158,5 @@ def test_predict_names_all_faulty_images(fails, tmp_path):
     Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(folder / 'fine.png')
     for config in ('cbt-t_shapes', 'cbt-t_shapes-cls'):
         fails('image images/empty.jpg is empty: .*; image images/text.png is no image file: '
-              'replace it, or leave it out$', 'predict', 'images', CONFIGS / f'{config}.py',
-              'a.pth')
+              'replace it, or leave it out$', 'predict', CONFIGS / f'{config}.py', 'none', 'images')
     assert not (tmp_path / 'predictions').exists()

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cbsa_mm.datasets import ShapesDataset, survey
+
 CONFIGS = Path(__file__).parents[1] / 'configs'
 
 
@@ -160,6 +162,26 @@ def test_a_data_set_that_is_not_there(make, message, check, tmp_path):
     assert code == 1
     [fault] = found['train']['faults']
     assert message in fault
+
+
+def test_a_config_without_data(run_tool, tmp_path, capsys):
+    (tmp_path / 'own.py').write_text("default_scope = 'mmseg'")
+    with pytest.raises(SystemExit, match='1'):
+        run_tool('check_data', 'own.py')
+    assert '- the config has no train_dataloader' in capsys.readouterr().out
+
+
+def test_some_images_of_a_large_data_set(check):
+    config, options = 'cbt/cbt-t_shapes.py', ['--split', 'train', '--workers', 0]
+    assert check(config, *options, '--num', 20)[1]['train']['num_images'] == 20
+    assert check(config, *options)[1]['train']['num_images'] == 100  # of 100,000 that are drawn
+
+
+def test_progress_without_a_terminal(capsys, monkeypatch):
+    monkeypatch.setattr('cbsa_mm.datasets.survey.INTERVAL', 0)
+    data = ShapesDataset(num_images=16, pipeline=[dict(type='LoadImageFromFile')])
+    survey(data, data.metainfo['classes'], title='val')
+    assert capsys.readouterr().err == 'val: 0% is read\nval: 50% is read\n'
 
 
 @pytest.mark.parametrize('config, sizes', [

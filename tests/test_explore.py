@@ -4,10 +4,13 @@ import runpy
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
+from runpy import run_path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tool_process import ROOT, serving
 
@@ -27,7 +30,7 @@ def browser():
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for argument in ('headless=new', 'no-sandbox', 'disable-dev-shm-usage',
-                     'window-size=1500,1300'):
+                     'window-size=1500,1600'):
         options.add_argument(f'--{argument}')
     options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
     browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
@@ -83,6 +86,9 @@ def use(page):
         page.find('#layer input[type=range]').send_keys('\ue012')  # arrow to the left
     with page.changed('row', 'coefficients', 'regions', 'region'):
         page.find('#head input[type=range]').send_keys('\ue014')
+    with page.changed('row', 'coefficients', 'regions', 'region'):
+        page.click('heads', 0.4, 0.3)  # the last
+    assert page.find('#head input[type=range]').get_attribute('value') == '2'
     with page.changed(*everything, 'regions'):
         page.find('#gallery .thumbnail-item', 1).click()
     assert not [entry for entry in page.browser.get_log('browser') if entry['level'] == 'SEVERE']
@@ -140,6 +146,14 @@ def test_inputs_of_too_many_pixels(tmp_path):
     Image.new('RGB', (2048, 1032)).save(tmp_path / 'a.png')
     with pytest.raises(UserError, match='the model would see 1032 x 2048 pixels, more than 2,097'):
         open_image(cfg, load_model(cfg, 'none'), tmp_path / 'a.png')
+
+
+def test_predictions_let_the_image_through():
+    tool = run_path(str(ROOT / 'tools/analysis_tools/explore.py'))
+    opened = tool['Opened'](np.zeros((4, 4, 3), np.uint8), [], torch.eye(2)[None, :, None])
+    _, regions = tool['show_prediction'](opened, ['background', 'disk'])
+    assert [name for _, name in regions] == ['background', 'disk']
+    assert np.array_equal(sum(mask for mask, _ in regions), np.full((4, 4), 0.5))
 
 
 @pytest.mark.slow

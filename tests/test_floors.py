@@ -7,7 +7,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / 'cbsa_mm'
 FLOORS = [
     {'engine'}, {'inference'}, {'decode_heads', 'backbones', 'necks', 'segmentors'}, {'interpret'},
-    {'checkpoints'}, {'datasets'}, {'layers'}, {'compat', 'errors', 'require', 'version'},
+    {'checkpoints'}, {'datasets'}, {'layers'},
+    {'arguments', 'compat', 'errors', 'require', 'version'},
 ]
 
 

@@ -17,13 +17,13 @@ LOAD_FROM = ['--cfg-options', 'load_from=x.pth']
 PRETRAINED = ['--cfg-options', 'model.backbone.init_cfg.type=Pretrained',
               'model.backbone.init_cfg.checkpoint=x.pth', 'model.backbone.init_cfg.prefix=backbone']
 CALLS = {
-    'attention_map': ['image.png', SEGMENTER, 'x.pth'],
+    'attention_map': [SEGMENTER, 'x.pth', 'image.png'],
     'convert_checkpoint': ['x.pth', 'out.pth'],
     'convert_checkpoint, back': ['x.pth', 'out.pth', '--to', 'official'],
     'explore': [SEGMENTER, 'x.pth', '--host', '192.0.2.1'],  # where nothing is served
     'export': [SEGMENTER, 'x.pth', '--format', 'torchscript'],
     'perturb': [SEGMENTER, 'x.pth', '--num', '1', '--seeds', '1', '--stds', '0.1'],
-    'predict': ['image.png', SEGMENTER, 'x.pth'],
+    'predict': [SEGMENTER, 'x.pth', 'image.png'],
     'probe': [SEGMENTER, 'x.pth', '--num', '1'],
     'reparameterize': [SEGMENTER, 'x.pth', 'out.pth'],
     'show_results': [SEGMENTER, 'x.pth', '--num', '1'],
@@ -80,7 +80,7 @@ def refused(call):
 
 def test_no_tool_is_left_out():
     tools = {path.stem for path in ROOT.glob('tools/**/*.py')
-             if 'add_trust_argument' in path.read_text()}
+             if re.search('add_(trust|models?)_argument', path.read_text())}
     assert tools == {name.split(',')[0] for name in CALLS}
 
 

@@ -9,21 +9,22 @@ each class. If the folders have subfolders train and val, these are the split; o
 the images is put aside for validation. What is written is a new folder with a config, which
 inherits from a shipped one, and lists of the images. Nothing that exists is changed.
 """
-import argparse
 import runpy
 import sys
+from argparse import Namespace
 from pathlib import Path
 
+from cbsa_mm.arguments import ArgumentParser, existing_file, integer, share
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
     parser.add_argument('folder', type=Path, metavar='FOLDER',
                         help='folder to write; the config in it has its name')
     parser.add_argument('--images', type=Path, required=True, metavar='DIR', help='the images')
     parser.add_argument('--masks', type=Path, metavar='DIR',
                         help='their masks, for segmentation')
-    parser.add_argument('--classes', type=Path, metavar='FILE',
+    parser.add_argument('--classes', type=existing_file, metavar='FILE',
                         help='names of the classes, one a line: in the order of the labels, or of '
                         'the folders of classes')
     parser.add_argument('--from', dest='base', metavar='NAME',
@@ -31,24 +32,17 @@ def parse_args() -> argparse.Namespace:
                         'segmentation, which downloads pretrained weights of its encoder '
                         '(cbt-t_camvid is small and starts from scratch), and cbt-t_shapes-cls in '
                         'classification, small and from scratch')
-    parser.add_argument('--crop', type=positive, metavar='N',
+    parser.add_argument('--crop', type=integer(1), metavar='N',
                         help="side of the training images in pixels; that of NAME by default, or "
                         'less if the images are smaller')
-    parser.add_argument('--epochs', type=positive, metavar='N',
+    parser.add_argument('--epochs', type=integer(1), metavar='N',
                         help='how often to train on each image; by default 100 times in '
                         'classification, and 64 in segmentation, or enough for 2000 iterations')
-    parser.add_argument('--val-share', type=float, default=0.2, metavar='X',
+    parser.add_argument('--val-share', type=share, default=0.2, metavar='X',
                         help='share of the images to validate on; %(default)s by default')
-    parser.add_argument('--seed', type=int, default=0, metavar='N',
+    parser.add_argument('--seed', type=integer(0, 2**32 - 1), default=0, metavar='N',
                         help='of the choice of these; %(default)s by default')
     return parser.parse_args()
-
-
-def positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'must be at least 1, got {value}')
-    return value
 
 
 def read_names(path: Path | None) -> list[str] | None:
@@ -66,7 +60,7 @@ def read_names(path: Path | None) -> list[str] | None:
     return names
 
 
-def main(args: argparse.Namespace) -> None:
+def main(args: Namespace) -> None:
     from cbsa_mm.datasets import look_at_class_folders, look_at_masks, write_new
     split = dict(names=read_names(args.classes), val_share=args.val_share, seed=args.seed)
     if args.masks:
@@ -88,7 +82,7 @@ def main(args: argparse.Namespace) -> None:
   python -m cbsa_mm train {config} --resume
   python -m cbsa_mm test {config} {checkpoint}
   python -m cbsa_mm test {config} {checkpoint} --tta
-  python -m cbsa_mm predict IMAGES {config} {checkpoint}''')
+  python -m cbsa_mm predict {config} {checkpoint} IMAGES''')
     sys.exit(faulty)
 
 

@@ -1,24 +1,17 @@
 """Trains a segmentation, classification or detection config."""
-import argparse
 import os
+from argparse import Namespace
 
-from cbsa_mm.engine import (
+from cbsa_mm.arguments import (
+    ArgumentParser,
     add_config_arguments,
     add_runner_arguments,
     add_trust_argument,
-    build_runner,
-    find_checkpoint,
-    load_config,
-    report_user_errors,
-    use_amp,
-    use_auto_scale_lr,
-    use_resume,
 )
-from cbsa_mm.inference import use_safe_loading
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
     add_config_arguments(parser)
     add_runner_arguments(parser)
     parser.add_argument(
@@ -34,8 +27,22 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    args = parse_args()
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+from cbsa_mm.engine import (
+    build_runner,
+    find_checkpoint,
+    load_config,
+    report_user_errors,
+    use_amp,
+    use_auto_scale_lr,
+    use_resume,
+)
+from cbsa_mm.inference import use_safe_loading
+
+
+def main(args: Namespace) -> None:
     use_safe_loading(args.trust_checkpoint)
     cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher, detection=True)
     if args.amp:
@@ -53,4 +60,4 @@ def main() -> None:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

@@ -1,4 +1,5 @@
 """Converts released checkpoint files to ones that OpenMMLab loads, and back."""
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +60,6 @@ def convert_file(src: Path,
         UserError: If a file cannot be read, recognised or written.
         MissingLibraryError: If the library for the weights cannot be imported.
     """
-    _check_paths(src, dst)
     if dst.suffix in ('.safetensors', '.npz'):
         raise UserError(f'OpenMMLab loads PyTorch files: DST must end with .pth, not {dst.suffix}')
     checkpoint = read_checkpoint(src, mmap=True, trust=trust)
@@ -97,9 +97,10 @@ def restore_file(src: Path, dst: Path, trust: bool = False) -> str:
     Raises:
         UserError: If a file cannot be read, recognised or written.
     """
-    _check_paths(src, dst)
     checkpoint = read_checkpoint(src, mmap=True, trust=trust)
     released = checkpoint.get('released', {})
+    if not isinstance(released, Mapping) or not isinstance(released.get('variant', ''), str):
+        raise UserError(f'{src}: its entry "released" is not of this package: remove that entry')
     try:
         family, tensors = restore(find_state_dict(checkpoint), released)
     except UserError as error:
@@ -121,19 +122,12 @@ def restore_file(src: Path, dst: Path, trust: bool = False) -> str:
     return family.title
 
 
-def _check_paths(src: Path, dst: Path) -> None:
-    if dst.is_dir():
-        raise UserError(f'{dst} is a folder: name the file to write')
-    if src.exists() and dst.exists() and src.samefile(dst):
-        raise UserError(f'SRC and DST are the same file, {src}: name another one to write')
-
-
 def _read_variant(src: Path, converted: Converted) -> dict | None:
     """Reads and checks the variant.yml next to a segmenter, and keeps it for converting back."""
     path = src.parent / 'variant.yml'
     if 'decoder_num_layers' not in converted.sizes or not path.is_file():
         return None
-    converted.released['variant'] = text = path.read_text()
+    converted.released['variant'] = text = path.read_text('utf-8', errors='replace')
     net_kwargs = read_variant(text, path)
     distilled = 'backbone.dist_token' in converted.state_dict
     check_variant(net_kwargs, converted.sizes, distilled, path)

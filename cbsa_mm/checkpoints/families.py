@@ -190,7 +190,8 @@ def restore(state_dict: Mapping[str, Tensor],
     tensors = {table.rename(name, 'ours'): tensor for name, tensor in state_dict.items()}
     try:
         return _as_released(family, tensors, released)
-    except (AttributeError, KeyError, RuntimeError, TypeError, UserError) as error:
+    except (ArithmeticError, AttributeError, KeyError, RuntimeError, TypeError,
+            ValueError) as error:
         raise UserError('its entry "released", needed to convert back, does not match its '
                         'tensors: remove that entry') from error
 

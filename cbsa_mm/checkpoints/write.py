@@ -57,4 +57,11 @@ def write_checkpoint(path: str | Path, checkpoint: dict) -> None:
         arrays = {name: tensor.numpy() for name, tensor in checkpoint.items()}
         write_whole(path, lambda file: np.savez(file, **arrays))
     else:
-        write_whole(path, lambda file: torch.save(checkpoint, file))
+        write_whole(path, lambda file: _save(checkpoint, file))
+
+
+def _save(checkpoint: dict, file: Path) -> None:
+    try:
+        torch.save(checkpoint, file)
+    except RuntimeError as error:  # PyTorch's of a file that does not become as long as it should
+        raise OSError('is the disk full?') from error

@@ -1,5 +1,8 @@
 """Looking through a data set: faulty files, class frequencies, sizes and kinds of images."""
+import sys
+import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -8,13 +11,14 @@ import numpy as np
 from mmengine.fileio import get
 from PIL import Image
 from rich.progress import track
-from torch.utils.data import ConcatDataset, DataLoader, Dataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 
 from cbsa_mm.errors import DataError
 
 from .check_files import dataset_parts, find_faults
 from .check_labels import CheckClsLabels, CheckSegLabels, is_rotated
 
+INTERVAL = 10  # seconds between lines on the progress, in a log
 KINDS = {'L': 'grey', '1': 'black and white', 'P': 'palette', 'LA': 'grey with alpha'}
 
 
@@ -48,7 +52,8 @@ class Survey:
             getattr(self, name).update(getattr(other, name))
 
 
-def survey(dataset: Dataset, classes: list[str], num_workers: int = 0, title: str = '') -> Survey:
+def survey(dataset: Dataset, classes: list[str], num_workers: int = 0, title: str = '',
+           num: int | None = None) -> Survey:
     """Reads all files of a data set as training does, and goes on where one is faulty.
 
     Args:
@@ -56,15 +61,31 @@ def survey(dataset: Dataset, classes: list[str], num_workers: int = 0, title: st
         classes: Names of the classes; labels must lie in 0..len(classes) - 1.
         num_workers: Processes that read; 0 to read in this one.
         title: What stands before the progress bar.
+        num: How many images are read, evenly spaced; all by default.
     """
     images = ConcatDataset([_Images(part, classes) for part in dataset_parts(dataset)])
+    if num and num < len(images):
+        images = Subset(images, np.linspace(0, len(images) - 1, num).astype(int).tolist())
     loader = DataLoader(images, batch_size=8, num_workers=num_workers, collate_fn=list)
     batches = iter(loader)  # the workers start before the progress bar's thread
     result = Survey(classes)
-    for batch in track(batches, title, total=len(loader)):
+    for batch in _show_progress(batches, title, len(loader)):
         for image in batch:
             result.add(image)
     return result
+
+
+def _show_progress(batches: Iterator, title: str, total: int) -> Iterator:
+    """Yields batches beside a progress bar or, without a terminal, a line now and then."""
+    if sys.stdout.isatty():
+        yield from track(batches, title, total)
+        return
+    shown = time.monotonic()
+    for i, batch in enumerate(batches):
+        yield batch
+        if time.monotonic() - shown >= INTERVAL:
+            print(f'{title}: {i / total:.0%} is read', file=sys.stderr, flush=True)
+            shown = time.monotonic()
 
 
 class _Images(Dataset):

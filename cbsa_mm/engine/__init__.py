@@ -3,13 +3,6 @@ from cbsa_mm.require import require
 
 require('mmengine')
 
-from .arguments import (
-    add_config_arguments,
-    add_models_argument,
-    add_options_argument,
-    add_runner_arguments,
-    add_trust_argument,
-)
 from .check_config import check_config
 from .checks import ClassCountHook, StrictLoadHook, check_class_count, check_model
 from .compression import CompressionHook
@@ -23,11 +16,9 @@ from .saving import WholeFileBackend, find_checkpoint, use_resume
 from .schedulers import MinWarmupCosineLR
 
 __all__ = [
-    'ClassCountHook', 'CompressionHook', 'ExactResumeHook',
-    'LayerDecayOptimWrapperConstructor', 'MinWarmupCosineLR',
-    'NonFiniteGuardHook', 'PlainCheckpointHook', 'SeededBatchSampler', 'StrictLoadHook',
-    'WholeFileBackend', 'add_config_arguments', 'add_models_argument',
-    'add_options_argument', 'add_runner_arguments', 'add_trust_argument', 'build_runner',
-    'check_class_count', 'check_config', 'check_model', 'find_checkpoint', 'load_config',
-    'report_user_errors', 'use_amp', 'use_auto_scale_lr', 'use_resume', 'use_tta'
+    'ClassCountHook', 'CompressionHook', 'ExactResumeHook', 'LayerDecayOptimWrapperConstructor',
+    'MinWarmupCosineLR', 'NonFiniteGuardHook', 'PlainCheckpointHook', 'SeededBatchSampler',
+    'StrictLoadHook', 'WholeFileBackend', 'build_runner', 'check_class_count', 'check_config',
+    'check_model', 'find_checkpoint', 'load_config', 'report_user_errors', 'use_amp',
+    'use_auto_scale_lr', 'use_resume', 'use_tta'
 ]

@@ -5,10 +5,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from inspect import signature
+from logging import FileHandler, LogRecord
 from pickle import UnpicklingError
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -57,7 +60,8 @@ def load_config(path: str,
         raise UserError(f'{osp.basename(sys.argv[0])} supports classifiers and segmenters, but '
                         f"{path} is a detector's config (default_scope = 'mmdet'). Detectors work "
                         'with train.py, test.py and check_data.py')
-    require('mmdet.models' if scope == 'mmdet' else scope)  # mmdet itself imports without ops
+    for part in ('models', 'datasets') if scope != 'mmengine' else ():
+        require(f'{scope}.{part}')  # mmdet itself imports without ops
     check_config(cfg)
     name = osp.splitext(osp.basename(path))[0]
     cfg.work_dir = work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
@@ -116,7 +120,7 @@ def use_tta(cfg: Config) -> None:
         UserError: If the config does not define it.
     """
     for key in ('tta_pipeline', 'tta_model'):
-        if key not in cfg:
+        if not cfg.get(key):
             raise UserError(f'--tta: the config has no {key}')
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     cfg.model = dict(**cfg.tta_model, module=cfg.model)
@@ -137,7 +141,16 @@ def use_auto_scale_lr(cfg: Config) -> None:
 
 
 class CheckedRunner(Runner):
-    """mmengine's Runner with data sets whose errors name the bad file."""
+    """mmengine's Runner with data sets whose errors name the bad file, and a short log on screen.
+    """
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Builds the logger as in the base class; what is long goes to its file alone."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, FileHandler):
+                handler.addFilter(_is_short)
+        return logger
 
     @staticmethod
     def build_dataloader(dataloader: DataLoader | dict,
@@ -150,6 +163,12 @@ class CheckedRunner(Runner):
         loader = Runner.build_dataloader(dataloader, seed, diff_rank_seed)
         guard_dataset(loader.dataset)
         return loader
+
+
+def _is_short(record: LogRecord) -> bool:
+    """Whether a record is not one of the Runner's on environment, config and hooks."""
+    long = '\n' + '-' * 60, 'Config:\n', 'Hooks will be executed'
+    return not record.getMessage().startswith(long)
 
 
 def import_yapf() -> None:

@@ -44,6 +44,6 @@ def _describe(error: Exception) -> str | None:
             message += '. All such files: python -m cbsa_mm check_data CONFIG'
         return message
     if isinstance(error, OSError) and error.errno in FULL_DISK:
-        return (f"can't write {error.filename or 'the logs'}: {error.strerror}. Free disk space, "
-                'and continue training with --resume')
+        resume = ', and continue training with --resume' * (osp.basename(sys.argv[0]) == 'train.py')
+        return f"can't write {error.filename or 'files'}: {error.strerror}. Free disk space{resume}"
     return None

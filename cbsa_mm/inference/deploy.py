@@ -16,7 +16,7 @@ from .model import build_model
 TOLERANCE = 1e-4
 
 
-def reparameterize_file(cfg: Config, src: Path, dst: Path, config: Path | None = None,
+def reparameterize_file(cfg: Config, src: str, dst: Path, config: Path | None = None,
                         trust: bool = False) -> tuple[list[str], float]:
     """Converts a trained checkpoint to deploy form.
 
@@ -38,8 +38,6 @@ def reparameterize_file(cfg: Config, src: Path, dst: Path, config: Path | None =
         UserError: If a file cannot be read or written, the checkpoint does not fit, nothing can be
             switched, or the outputs differ.
     """
-    if src.exists() and dst.exists() and src.samefile(dst):
-        raise UserError(f'CHECKPOINT and OUT are the same file, {src}: name another one to write')
     checkpoint = load_checkpoint(src, trust=trust)
     meta = read_metainfo(cfg, checkpoint)
     model = build_model(cfg).eval()

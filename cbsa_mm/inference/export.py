@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from cbsa_mm.arguments import EXPORTS
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.compat import HAS_TORCH_EXPORT, prepare_tracing
 from cbsa_mm.errors import UserError
@@ -23,7 +25,6 @@ from cbsa_mm.errors import UserError
 from .deploy import TOLERANCE, switch_to_deploy
 from .model import load_model, native_size
 
-SUFFIXES = {'onnx': '.onnx', 'torchscript': '.pt', 'torch-export': '.pt2'}
 METADATA = 'metadata.json'  # the entry of a file with the result of describe()
 AXES = {0: 'batch', 2: 'height', 3: 'width'}
 
@@ -72,7 +73,7 @@ def export_file(cfg: Config,
     Args:
         cfg: The config.
         checkpoint: A file that fits it, or 'none' for random weights.
-        dst: The file to write, with a suffix from ``SUFFIXES``.
+        dst: The file to write, with a suffix from ``EXPORTS``.
         fmt: 'onnx', 'torchscript' or 'torch-export'.
         size: Height and width of the example; by default those the backbone was built for.
         fixed_size: Whether the file takes only images of that size; the batch is always dynamic.
@@ -153,8 +154,8 @@ def _to_list(constants: Tensor) -> list[float]:
 
 
 def _check_format(fmt: str, dst: Path) -> None:
-    if Path(dst).suffix != SUFFIXES[fmt]:
-        raise UserError(f'files of the format {fmt} end with {SUFFIXES[fmt]}, {dst} does not')
+    if Path(dst).suffix != EXPORTS[fmt]:
+        raise UserError(f'files of the format {fmt} end with {EXPORTS[fmt]}, {dst} does not')
     if fmt == 'torch-export' and not HAS_TORCH_EXPORT:
         raise UserError(f'the format torch-export needs PyTorch 2.7 or newer, and this is '
                         f'{torch.__version__}: use onnx or torchscript')
@@ -230,7 +231,9 @@ def _read_onnx(file: Path) -> Callable[[Tensor], Tensor]:
 def _write_torchscript(function: ImageToLogits, image: Tensor, file: Path, metadata: str,
                        opset: int | None) -> None:
     traced = torch.jit.trace(function, image, check_trace=False)
-    torch.jit.save(traced, file, _extra_files={METADATA: metadata})
+    buffer = BytesIO()  # on a full disk, PyTorch's own writing ends the process
+    torch.jit.save(traced, buffer, _extra_files={METADATA: metadata})
+    file.write_bytes(buffer.getbuffer())
 
 
 def _read_torchscript(file: Path) -> Callable[[Tensor], Tensor]:
@@ -239,7 +242,9 @@ def _read_torchscript(file: Path) -> Callable[[Tensor], Tensor]:
 
 def _write_torch_export(function: ImageToLogits, image: Tensor, file: Path, metadata: str,
                         opset: int | None) -> None:
-    torch.export.save(_record(function, image), file, extra_files={METADATA: metadata})
+    buffer = BytesIO()
+    torch.export.save(_record(function, image), buffer, extra_files={METADATA: metadata})
+    file.write_bytes(buffer.getbuffer())
 
 
 def _read_torch_export(file: Path) -> Callable[[Tensor], Tensor]:

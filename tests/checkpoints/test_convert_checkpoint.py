@@ -252,8 +252,6 @@ def test_mmpretrain_loads_it_by_all_its_ways(run_tool, imagenet, tmp_path):
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (['x.pth', 'x.pth'], 'SRC and DST are the same file'),
-    (['x.pth', '.'], 'is a folder'),
     (['x.pth', 'y.safetensors'], 'DST must end with .pth, not .safetensors'),
     (['vit.pth', 'y.pth', '--config', 'y.py'], 'needs num_heads, .* give --num-heads'),
     (['nan.pth', 'y.pth'], 'this is a CBT classifier, but 1 tensor not finite .*: cls_token'),

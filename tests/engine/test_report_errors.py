@@ -16,7 +16,8 @@ def test_user_errors_end_with_one_message():
 
 
 @pytest.mark.parametrize('error, message', [
-    (OSError(errno.ENOSPC, 'No space left on device'), "can't write the logs: No space left on"),
+    (OSError(errno.ENOSPC, 'No space left on device'),
+     "can't write files: No space left on device. Free disk space$"),
     (RuntimeError('gloo: Connection closed by peer [::1]:1'), 'another process of this run has'),
     (RuntimeError('code: -98, message: address already in use'), 'set another, such as PORT='),
 ])

@@ -49,7 +49,7 @@ def exported(tmp_path_factory):
 
     @lru_cache
     def write(base, fmt):
-        path = tmp_path_factory.mktemp('exported') / f'{base}{export.SUFFIXES[fmt]}'
+        path = tmp_path_factory.mktemp('exported') / f'{base}{export.EXPORTS[fmt]}'
         errors = export_file(make_config(base), 'none', path, fmt)
         assert list(errors) == [(2, 64, 64), (1, 49, 83)]
         assert max(errors.values()) < 1e-5
@@ -83,7 +83,7 @@ def test_logits_at_several_sizes(base, fmt, exported):
 @pytest.mark.slow
 @pytest.mark.parametrize('fmt', FORMATS)
 def test_fixed_size(fmt, tmp_path):
-    path, cfg = tmp_path / f'model{export.SUFFIXES[fmt]}', make_config()
+    path, cfg = tmp_path / f'model{export.EXPORTS[fmt]}', make_config()
     errors = export_file(cfg, 'none', path, fmt, size=(48, 64), fixed_size=True)
     assert list(errors) == [(2, 48, 64), (1, 48, 64)]
     _, read = export.FORMATS[fmt]
@@ -183,7 +183,7 @@ def test_tool(run_tool, capsys):
 
 def refuse(tmp_path, match, fmt='torchscript', cfg=None, name=None, **kwargs):
     with pytest.raises(UserError, match=match):
-        export_file(cfg or make_config(), 'none', tmp_path / (name or f'a{export.SUFFIXES[fmt]}'),
+        export_file(cfg or make_config(), 'none', tmp_path / (name or f'a{export.EXPORTS[fmt]}'),
                     fmt, **kwargs)
     assert not list(tmp_path.iterdir())
 

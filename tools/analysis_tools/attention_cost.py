@@ -15,12 +15,31 @@ axes of a subspace. Table 4 sums over heads and layers for 197 tokens: our count
 MSSA and TSSA, but not for CBSA (0.60 million for T, published 0.53) and Agent attention (0.91,
 published 0.52), whose count the paper does not explain.
 """
-import argparse
+from argparse import Namespace
+
+from cbsa_mm.arguments import ARCHS, ArgumentParser, add_output_arguments, integer
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('--archs', nargs='+', choices=ARCHS, default=['tiny', 'small', 'base'],
+                        metavar='ARCH', help='width and heads: tiny, small, base, large; the first '
+                        'three by default')
+    parser.add_argument('--tokens', nargs='+', type=integer(1), metavar='N',
+                        default=[196, 576, 1024, 1600, 4096],
+                        help='numbers of tokens; by default for 224 to 1024 pixels in patches of '
+                        '16; their grid is as close to a square as possible')
+    add_output_arguments(parser, 'attention_cost.png')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 import itertools
 import json
 import math
 import sys
-from pathlib import Path
 
 import matplotlib
 import torch
@@ -31,7 +50,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from cbsa_mm.backbones.attention import build_attention
-from cbsa_mm.backbones.cbt import ARCHS
+from cbsa_mm.backbones.cbt import ARCHS as SIZES
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.engine import report_user_errors
 from cbsa_mm.interpret import count_flops, count_similarities, trace
@@ -50,29 +69,10 @@ COLOURS = ('#D55E00', '#E69F00', '#CC79A7', '#009E73', '#56B4E9', 'gray', '#0072
 STYLES = ('o-', 's--', '^-', 'v--', 'D-', '*--', 'P-', 'X--')  # since some curves coincide
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--archs', nargs='+', choices=ARCHS, default=['tiny', 'small', 'base'],
-                        metavar='ARCH', help='width and heads: tiny, small, base, large; the first '
-                        'three by default')
-    parser.add_argument('--tokens', nargs='+', type=int, metavar='N',
-                        default=[196, 576, 1024, 1600, 4096],
-                        help='numbers of tokens; by default for 224 to 1024 pixels in patches of '
-                        '16; their grid is as close to a square as possible')
-    parser.add_argument('--out', type=Path, default=Path('attention_cost.png'),
-                        help='picture to write; %(default)s by default')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the numbers here')
-    args = parser.parse_args()
-    if min(args.tokens) < 1:
-        parser.error(f'--tokens must be at least 1, not {min(args.tokens)}')
-    return args
-
-
 def build(arch: str, attn_cfg: dict, num_tokens: int) -> tuple[nn.Module, Tensor, tuple[int, int]]:
     """An attention, tokens (1, N, d) for it, and their grid, on the meta device."""
     height = max(i for i in range(1, math.isqrt(num_tokens) + 1) if num_tokens % i == 0)
-    d, num_heads = (ARCHS[arch][key] for key in ('embed_dims', 'num_heads'))
+    d, num_heads = (SIZES[arch][key] for key in ('embed_dims', 'num_heads'))
     with torch.device('meta'):
         attn, x = build_attention(attn_cfg, d, num_heads), torch.zeros(1, num_tokens, d)
     return attn, x, (height, num_tokens // height)
@@ -107,8 +107,7 @@ def draw(counts: dict, tokens: list[int]) -> Figure:
     return figure
 
 
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     counts = count(args.archs, args.tokens)
     for title, rows in counts.items():
         table = Table(f'{title}, by tokens', *map(str, args.tokens))
@@ -125,4 +124,4 @@ def main() -> None:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

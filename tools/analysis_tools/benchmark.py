@@ -6,50 +6,66 @@ the machine's matrix product rate), profile (time of a decoder by operation), ru
 loop vs. the bare step), throughput (images per second at 512 pixels of CBT, ViT, CRATE and ToST,
 T and S, as in the paper's table 7). The plain form computes the same as the released code.
 """
-import argparse
-import json
-import os
 import sys
+from argparse import Namespace
 from pathlib import Path
 
+from cbsa_mm.arguments import (
+    ARCHS,
+    ArgumentParser,
+    add_device_argument,
+    add_json_argument,
+    integer,
+    output_folder,
+)
+
+PARTS = ('classifiers', 'decoders', 'scaling', 'memory', 'gemm', 'profile', 'runner', 'throughput')
+SIDES = (224, 384, 512, 768, 1024, 1536)
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('--parts', nargs='+', choices=PARTS, metavar='PART',
+                        help='parts to run; all by default, throughput only on a GPU')
+    parser.add_argument('--archs', nargs='+', choices=ARCHS, default=ARCHS,
+                        metavar='ARCH', help='tiny, small, base, large; all by default')
+    parser.add_argument('--sides', nargs='+', type=integer(16), default=SIDES, metavar='PIXELS',
+                        help='image sizes of the part scaling; %(default)s by default')
+    parser.add_argument('--repeats', type=integer(1), default=15,
+                        help='rounds of interleaved calls; fewer for slow parts')
+    parser.add_argument('--batch', type=integer(1), default=8,
+                        help='images per forward pass; a training step takes twice as many')
+    parser.add_argument('--threads', type=integer(1),
+                        help="CPU threads; PyTorch's default otherwise")
+    add_device_argument(parser)
+    add_json_argument(parser)
+    parser.add_argument('--plot', type=output_folder, metavar='FOLDER', help='write figures here')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+import json
+import os
+
 import torch
+from mmengine.device import get_device
 from rich.console import Console
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / 'benchmarks')]  # for its parts, and the plain form
 
-from benchmarks.figures import plot  # noqa: E402
-from benchmarks.parts import PARTS, SIDES  # noqa: E402
-from benchmarks.tables import show  # noqa: E402
-from benchmarks.timing import describe_machine  # noqa: E402
-from cbsa_mm.backbones.cbt import ARCHS  # noqa: E402
-from cbsa_mm.checkpoints import write_whole  # noqa: E402
-from cbsa_mm.engine import report_user_errors  # noqa: E402
+from benchmarks import parts
+from benchmarks.figures import plot
+from benchmarks.tables import show
+from benchmarks.timing import describe_machine
+from cbsa_mm.checkpoints import write_whole
+from cbsa_mm.engine import report_user_errors
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--parts', nargs='+', choices=PARTS, metavar='PART',
-                        help='parts to run; all by default, throughput only on a GPU')
-    parser.add_argument('--archs', nargs='+', choices=ARCHS, default=list(ARCHS),
-                        metavar='ARCH', help='tiny, small, base, large; all by default')
-    parser.add_argument('--sides', nargs='+', type=int, default=SIDES, metavar='PIXELS',
-                        help='image sizes of the part scaling; %(default)s by default')
-    parser.add_argument('--repeats', type=int, default=15,
-                        help='rounds of interleaved calls; fewer for slow parts')
-    parser.add_argument('--batch', type=int, default=8,
-                        help='images per forward pass; a training step takes twice as many')
-    parser.add_argument('--threads', type=int, help="CPU threads; PyTorch's default otherwise")
-    parser.add_argument('--device', help='such as cpu or cuda:0; by default the first GPU, if any')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all numbers here')
-    parser.add_argument('--plot', type=Path, metavar='FOLDER', help='write figures here')
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
-    args.device = torch.device(args.device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+def main(args: Namespace) -> None:
+    args.device = torch.device(get_device())
     if args.threads:
         os.environ['OMP_NUM_THREADS'] = str(args.threads)
         torch.set_num_threads(args.threads)
@@ -60,16 +76,16 @@ def main() -> None:
     results = dict(machine=machine, command=' '.join(sys.argv))
     on_cpu = args.device.type == 'cpu'
     for part in args.parts or [part for part in PARTS if not (on_cpu and part == 'throughput')]:
-        results[part] = PARTS[part](args)
+        results[part] = getattr(parts, part)(args)
         show(part, results[part], console)
         if args.json:  # after every part, so that an interruption loses at most one
             text = json.dumps(results, indent=1)
             write_whole(args.json, lambda file, text=text: file.write_text(text))
     if args.plot:
-        for file in plot(results, args.plot):
+        for file in plot(results, Path(args.plot)):
             console.print(f'Figure: {file}')
 
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

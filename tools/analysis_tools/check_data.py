@@ -4,11 +4,36 @@ Reads every image and label map as in training, and reports files that are missi
 or truncated, label maps whose size differs from their image, labels outside the classes; class
 frequencies; and sizes and types of the images. Exits with code 1 if anything is wrong.
 """
-import argparse
-import json
 import os
+from argparse import Namespace
+
+from cbsa_mm.arguments import (
+    ArgumentParser,
+    add_config_arguments,
+    add_output_arguments,
+    integer,
+)
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    add_config_arguments(parser)
+    parser.add_argument('--split', nargs='+', choices=['train', 'val', 'test'],
+                        help='data sets to check; by default, all that differ')
+    parser.add_argument('--num', type=integer(1), metavar='N',
+                        help='read this many images of each, evenly spaced; by default all, or 100 '
+                        'of the built-in data')
+    parser.add_argument('--workers', type=integer(0), default=min(os.cpu_count(), 8), metavar='N',
+                        help='reading processes; %(default)s by default, 0 for the main process')
+    add_output_arguments(parser, None)
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+import json
 import sys
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -18,9 +43,8 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.datasets import Survey, build_dataset, check_data_folders, survey
+from cbsa_mm.datasets import ShapesDataset, Survey, build_dataset, check_data_folders, survey
 from cbsa_mm.engine import (
-    add_config_arguments,
     check_class_count,
     load_config,
     report_user_errors,
@@ -28,27 +52,12 @@ from cbsa_mm.engine import (
 from cbsa_mm.errors import UserError, building
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_config_arguments(parser)
-    parser.add_argument('--split', nargs='+', choices=['train', 'val', 'test'],
-                        help='data sets to check; by default, all that differ')
-    parser.add_argument('--workers', type=int, default=min(os.cpu_count(), 8), metavar='N',
-                        help='reading processes; %(default)s by default, 0 for the main process')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all findings here')
-    parser.add_argument('--out', type=Path, metavar='PICTURE',
-                        help='draw class frequencies and image sizes here')
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options, detection=True)
     init_default_scope(cfg.default_scope)
     console, surveys = Console(), {}
-    for split in args.split or differing_splits(cfg):
-        surveys[split] = look_through(cfg, split, args.workers)
+    for split in args.split or differing_splits(cfg) or ['train']:
+        surveys[split] = look_through(cfg, split, args.num, args.workers)
         report(split, surveys[split], console)
     if args.json:
         text = json.dumps({split: plain(found) for split, found in surveys.items()}, indent=1)
@@ -69,20 +78,24 @@ def differing_splits(cfg: Config) -> list[str]:
     return list(datasets.values())
 
 
-def look_through(cfg: Config, split: str, num_workers: int) -> Survey:
+def look_through(cfg: Config, split: str, num: int | None, num_workers: int) -> Survey:
     """Surveys one data set; if it can't be built, that is its only fault."""
     loader = f'{split}_dataloader'
     model = cfg.get('model', {})
     key = 'decode_head' if 'decode_head' in model else 'head'
     num_classes = model[key].get('num_classes') if isinstance(model.get(key), dict) else None
     try:
+        if not cfg.get(loader):
+            raise UserError(f'the config has no {loader}')
         check_data_folders(cfg, (loader, ))
         with building(f'{loader}.dataset'):
             dataset = build_dataset(cfg[loader].dataset)
     except UserError as error:
         return Survey(faults=[str(error)])
     classes = dataset.metainfo.get('classes') or map(str, range(num_classes or 256))
-    found = survey(dataset, list(classes), num_workers, split)
+    if isinstance(dataset, ShapesDataset):  # whose images are drawn, and never faulty
+        num = num or 100
+    found = survey(dataset, list(classes), num_workers, split, num)
     try:
         check_class_count(dataset, key, num_classes)
     except UserError as error:
@@ -153,4 +166,4 @@ def draw(surveys: dict[str, Survey]) -> Figure:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

@@ -4,53 +4,72 @@ Prints the mean and standard deviation of the last validation's accuracy or mIoU
 time of a training step (interleaved between the configs), its peak memory, and the parameters. To
 continue an interrupted comparison, run the same command again.
 """
-import argparse
+from argparse import Namespace
+from pathlib import Path
+
+from cbsa_mm.arguments import (
+    PICTURES,
+    ArgumentParser,
+    add_json_argument,
+    add_options_arguments,
+    config_file,
+    integer,
+    output_file,
+    output_folder,
+)
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('configs', nargs='+', type=config_file, help='config files that validate '
+                        'at the end of training')
+    parser.add_argument('--seeds', nargs='+', type=integer(0, 2**32 - 1), default=[0, 1, 2],
+                        help='one training run each; 0 1 2 by default')
+    add_options_arguments(parser)
+    parser.add_argument('--work-dir', type=output_folder, default='work_dirs/compare',
+                        help='folder of all runs; %(default)s by default')
+    parser.add_argument('--repeats', type=integer(1), default=15,
+                        help='number of timed training steps')
+    parser.add_argument('--threads', type=integer(1),
+                        help="CPU threads; PyTorch's default otherwise")
+    add_json_argument(parser)
+    parser.add_argument('--plot', type=output_file(*PICTURES), metavar='FILE',
+                        help='write a picture here')
+    args = parser.parse_args()
+    if len(set(args.seeds)) < len(args.seeds):
+        parser.error('argument --seeds: give each once; equal ones give equal results')
+    return args
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 import json
 import os
 import sys
-from pathlib import Path
 
 import torch
-from mmengine.config import DictAction
+from mmengine.device import get_device
 from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # for benchmarks/
 
-from benchmarks.comparison import compare_configs  # noqa: E402
-from benchmarks.figures import plot_scores  # noqa: E402
-from benchmarks.timing import describe_machine  # noqa: E402
-from cbsa_mm.checkpoints import write_whole  # noqa: E402
-from cbsa_mm.engine import report_user_errors  # noqa: E402
+from benchmarks.comparison import compare_configs
+from benchmarks.figures import plot_scores
+from benchmarks.timing import describe_machine
+from cbsa_mm.checkpoints import write_whole
+from cbsa_mm.engine import report_user_errors
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('configs', nargs='+', type=Path, help='config files that validate at the '
-                        'end of training')
-    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2],
-                        help='one training run each; 0 1 2 by default')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-                        default={}, help='override values of all configs')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/compare'),
-                        help='folder of all runs; %(default)s by default')
-    parser.add_argument('--repeats', type=int, default=15, help='number of timed training steps')
-    parser.add_argument('--threads', type=int, help="CPU threads; PyTorch's default otherwise")
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all numbers here')
-    parser.add_argument('--plot', type=Path, metavar='FILE', help='write a picture here')
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     if args.threads:
         os.environ['OMP_NUM_THREADS'] = str(args.threads)
         torch.set_num_threads(args.threads)
-    results = compare_configs(args.configs, args.seeds, args.cfg_options, args.work_dir,
-                              args.repeats)
-    machine = describe_machine(torch.device('cuda' if torch.cuda.is_available() else 'cpu'))
+    results = compare_configs([Path(config) for config in args.configs], args.seeds,
+                              args.cfg_options, Path(args.work_dir), args.repeats)
+    machine = describe_machine(torch.device(get_device()))
     table = Table(title=f'{len(args.seeds)} seeds')
     for column in ('config', 'parameters, M', 'score', 'ms per step', 'times the first', 'MiB'):
         table.add_column(column, justify='left' if column == 'config' else 'right')
@@ -75,4 +94,4 @@ def main() -> None:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

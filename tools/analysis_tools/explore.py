@@ -5,7 +5,26 @@ representatives, the representatives as soft regions, and the prediction.
 Works with segmenters and classifiers; the image goes through the config's test pipeline, and then
 through the model as a whole.
 """
-import argparse
+from argparse import Namespace
+
+from cbsa_mm.arguments import ArgumentParser, add_model_arguments, existing_file, integer
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    add_model_arguments(parser)
+    parser.add_argument('images', nargs='*', type=existing_file,
+                        help='image files to choose from; others can be dropped on the page')
+    parser.add_argument('--host', default='127.0.0.1',
+                        help='address to serve on; %(default)s (local only) by default')
+    parser.add_argument('--port', type=integer(1, 65535), default=7860,
+                        help='%(default)s by default')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 import ipaddress
 import os
 import signal
@@ -21,13 +40,14 @@ from urllib.parse import urlsplit
 import numpy as np
 import torch.nn.functional as F
 from mmengine.config import Config
+from mmengine.device import get_device
 from PIL import Image
 from torch import Tensor, nn
 
-from cbsa_mm.engine import add_trust_argument, load_config, report_user_errors
+from cbsa_mm.engine import load_config, report_user_errors
 from cbsa_mm.errors import UserError
 from cbsa_mm.inference import load_model, predict, read_image, use_safe_loading
-from cbsa_mm.interpret import LayerRecord, Recorder, attention_maps, patch_index
+from cbsa_mm.interpret import LayerRecord, Recorder, attention_maps, enlarge, patch_index
 from cbsa_mm.interpret.views import mark, mosaic, overlay, paint
 
 os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'  # gradio reads it when it is imported
@@ -40,23 +60,10 @@ except ImportError:
     gr = None
 
 PLACE, CLASS_TOKEN = 'the clicked position', 'the class token'
+OPACITY = 0.5  # of a prediction over its image
 PICTURE = 512  # approximate side of a small image on the page, in pixels
 MAX_BYTES, MAX_PIXELS = 2**25, 2**24  # of an image file
 MAX_SEEN = 2**21  # pixels of the model's input, which cost about 1 GB
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('images', nargs='*', type=Path,
-                        help='image files to choose from; others can be dropped on the page')
-    parser.add_argument('--host', default='127.0.0.1',
-                        help='address to serve on; %(default)s (local only) by default')
-    parser.add_argument('--port', type=int, default=7860, help='%(default)s by default')
-    add_trust_argument(parser)
-    return parser.parse_args()
 
 
 class OnlyThisPage:
@@ -117,7 +124,7 @@ def open_image(cfg: Config, model: nn.Module, path: str) -> Opened:
         raise UserError(f'the model would see {height} x {width} pixels, more than {MAX_SEEN:,}: '
                         'scale the image down')
     with Recorder(model) as recorder:
-        logits = predict(model, inputs)
+        logits = predict(model, inputs).cpu()
     scale = max(PICTURE // max(image.shape), 1)
     image = image.repeat(scale, 0).repeat(scale, 1)
     return Opened(image, recorder.layers, logits)
@@ -129,7 +136,8 @@ def show_prediction(opened: Opened, classes: list[str]):
         return dict(zip(classes, opened.logits[0].softmax(0).tolist()))
     logits = F.interpolate(opened.logits, size=opened.image.shape[:2], mode='bilinear')
     labels = logits[0].argmax(0).numpy()
-    return opened.image, [(labels == k, name) for k, name in enumerate(classes) if k in labels]
+    return opened.image, [((labels == k) * OPACITY, name)
+                          for k, name in enumerate(classes) if k in labels]
 
 
 def attenders(layer: LayerRecord, classes: list[str]) -> dict[str, int | None]:
@@ -142,23 +150,27 @@ def attenders(layer: LayerRecord, classes: list[str]) -> dict[str, int | None]:
 
 def show(opened: Opened, layer: LayerRecord, head: int, token: int,
          chosen: int | None) -> tuple[np.ndarray | None, ...]:
-    """Pictures of a token's row, its coefficients, all representatives, and the chosen one.
+    """Pictures of a token's rows in all heads and in one, its coefficients, all representatives,
+    and the chosen one.
 
     Pictures that the attention does not have are None; by default the representative with the
     token's largest coefficient is chosen.
     """
     try:
-        row = overlay(opened.image, attention_maps(layer, [token])[0, head, 0])
+        rows = attention_maps(layer, [token])[0, :, 0]
+        heads = mosaic(enlarge(rows, rows.shape[1:]), len(rows))
+        heads = paint(heads, max(PICTURE // (2 * len(heads)), 1))
+        row = overlay(opened.image, rows[head])
     except ValueError:  # in attentions without a token-by-token matrix
-        row = None
+        heads = row = None
     if layer.trace.coefficients is None:
-        return row, None, None, None
+        return heads, row, None, None, None
     A = layer.trace.coefficients[0, head]                                    # (m, N)
     side, (height, width) = isqrt(len(A)), layer.image_grid
     first = layer.num_extra_tokens
     regions = A[:, first:first + height * width].unflatten(1, (height, width))
     chosen = A[:, token].argmax().item() if chosen is None else chosen
-    return (row, paint(A[:, token].view(side, side), PICTURE // side),
+    return (heads, row, paint(A[:, token].view(side, side), PICTURE // side),
             paint(mosaic(regions, side), max(PICTURE // (side * (width + 1)), 1)),
             overlay(opened.image, regions[chosen]))
 
@@ -182,7 +194,7 @@ def build_page(cfg: Config, model: nn.Module, images: list[Path]):
         with gr.Row():
             with gr.Column():
                 source = gr.Image(label='image file', type='filepath', sources=['upload'],
-                                  height=160, elem_id='source')
+                                  image_mode=None, height=160, elem_id='source')
                 gallery = gr.Gallery([np.asarray(Image.open(path).convert('RGB'))
                                       for path in images], label='images', columns=4, height=130,
                                      allow_preview=False, interactive=False, object_fit='contain',
@@ -198,6 +210,7 @@ def build_page(cfg: Config, model: nn.Module, images: list[Path]):
                 palette = model.dataset_meta.get('palette') or []
                 predicted = titled('Prediction', gr.AnnotatedImage, 'predicted', color_map={
                     name: f'#{bytes(color).hex()}' for name, color in zip(classes, palette)})
+        overview = titled('Attention in all heads: click one', gr.Image, 'heads', height=200)
         with gr.Row():
             pictures = [titled(title, gr.Image, name) for name, title in (
                 ('row', "Attention: the token's row of AᵀA"),
@@ -208,7 +221,7 @@ def build_page(cfg: Config, model: nn.Module, images: list[Path]):
         def update(opened, place, chosen, i, head, token):
             """Updates everything that depends on layer, head, token and representative."""
             if opened is None:
-                return [gr.skip()] * (4 + len(pictures))
+                return [gr.skip()] * len(outputs)
             record = opened.layers[i]
             heads, names = record.trace.tokens.shape[1], attenders(record, classes)
             head, token = min(head, heads - 1), token if token in names else PLACE
@@ -240,12 +253,17 @@ def build_page(cfg: Config, model: nn.Module, images: list[Path]):
                                                                      picture.shape[1::-1]))
             return row * side + column
 
+        def pick_head(opened, i, picture, event: gr.SelectData):
+            return event.index[0] * opened.layers[i].trace.tokens.shape[1] // picture.shape[1], None
+
         def pick_image(event: gr.SelectData):
             return str(images[event.index].resolve())
 
         inputs = [opened, place, chosen, layer, head, token]
-        outputs = [layer, head, token, seen, *pictures]
+        outputs = [layer, head, token, seen, overview, *pictures]
         gallery.select(pick_image, None, source)
+        overview.select(pick_head, [opened, layer, overview], [head, chosen]).then(
+            update, inputs, outputs)
         source.change(read, source, [opened, place, chosen, predicted]).then(
             update, inputs, outputs)
         seen.select(pick_place, opened, [place, chosen, token]).then(update, inputs, outputs)
@@ -259,26 +277,23 @@ def build_page(cfg: Config, model: nn.Module, images: list[Path]):
     return page
 
 
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2  # PIL warns from here, and refuses twice as many
     warnings.simplefilter('ignore', Image.DecompressionBombWarning)
     use_safe_loading(args.trust_checkpoint)
     if gr is None:
         raise UserError("the page needs gradio: pip install 'gradio>=6,<7'")
     for image in args.images:
-        if not image.is_file():
-            raise UserError(f'there is no image {image}')
         check_size(image)
-    cfg = load_config(args.config)
-    model = load_model(cfg, args.checkpoint, trust=args.trust_checkpoint)
+    cfg = load_config(args.config, args.cfg_options)
+    model = load_model(cfg, args.checkpoint, get_device(), args.trust_checkpoint)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that this deletes the uploads:
     with TemporaryDirectory(prefix='explore-') as uploads:
         os.environ['GRADIO_TEMP_DIR'] = uploads
         serve(build_page(cfg, model, args.images), args)
 
 
-def serve(page, args: argparse.Namespace) -> None:
+def serve(page, args: Namespace) -> None:
     try:
         page.launch(
             server_name=args.host, server_port=args.port, share=False, ssr_mode=False, quiet=True,
@@ -296,4 +311,4 @@ def serve(page, args: argparse.Namespace) -> None:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

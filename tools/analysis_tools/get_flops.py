@@ -5,7 +5,35 @@ does not depend on the device.
 Without a config: the paper's models in the plain form of the released code, in our form,
 and in deploy form, with the published figures. With a config: its model.
 """
-import argparse
+from argparse import Namespace
+
+from cbsa_mm.arguments import (
+    ArgumentParser,
+    add_json_argument,
+    add_options_arguments,
+    config_file,
+    integer,
+)
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('config', nargs='?', type=config_file,
+                        help="config file; the paper's models without one")
+    add_options_arguments(parser)
+    parser.add_argument(
+        '--shape', type=integer(1), nargs='+', metavar='PIXELS',
+        help="height and width, or side, of a config's image; its img_size by default")
+    add_json_argument(parser)
+    args = parser.parse_args()
+    if args.shape and len(args.shape) > 2:
+        parser.error('--shape takes height and width, or one side, in pixels')
+    return args
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 import json
 import sys
 from functools import partial
@@ -17,7 +45,7 @@ from rich.progress import track
 from rich.table import Table
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.engine import add_options_argument, load_config, report_user_errors
+from cbsa_mm.engine import load_config, report_user_errors
 from cbsa_mm.interpret import count_flops
 
 ROOT = Path(__file__).parents[2]
@@ -106,7 +134,7 @@ def count_paper() -> dict[str, dict]:
                                         ('decoders alone, 150 classes', count_decoder))}
 
 
-def count_config(args: argparse.Namespace) -> dict[str, dict]:
+def count_config(args: Namespace) -> dict[str, dict]:
     """Counts of a config's model, its backbone and the rest."""
     from mmengine.registry import MODELS, init_default_scope
 
@@ -139,23 +167,7 @@ def show(counts: dict[str, dict]) -> None:
         Console().print(table)
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', nargs='?', help="config file; the paper's models without one")
-    add_options_argument(parser)
-    parser.add_argument(
-        '--shape', type=int, nargs='+', metavar='PIXELS',
-        help="height and width, or side, of a config's image; its img_size by default")
-    parser.add_argument('--json', type=Path, metavar='FILE', help='also write the numbers here')
-    args = parser.parse_args()
-    if args.shape and (len(args.shape) > 2 or min(args.shape) < 1):
-        parser.error('--shape takes height and width, or one side, in pixels')
-    return args
-
-
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     counts = count_config(args) if args.config else count_paper()
     show(counts)
     if not args.config:
@@ -166,4 +178,4 @@ def main() -> None:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

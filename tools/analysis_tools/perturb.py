@@ -7,7 +7,49 @@ Plots and tabulates mean and standard deviation over the seeds for each kind of 
 A rotation is the matrix exponential of skew-symmetric noise. To compare models, give several
 CONFIG CHECKPOINT pairs.
 """
-import argparse
+from argparse import Namespace
+
+from cbsa_mm.arguments import (
+    ArgumentParser,
+    add_models_arguments,
+    add_output_arguments,
+    integer,
+    positive,
+)
+
+TITLES = {
+    'noise': 'noise on every parameter',
+    'within-heads': 'rotation within each head',
+    'whole-basis': 'rotation across the heads',
+}
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    add_models_arguments(parser)
+    parser.add_argument('--part', choices=['decode_head', 'backbone'],
+                        help="part with the attention layers; a segmenter's decode_head and a "
+                        "classifier's backbone by default")
+    parser.add_argument('--kind', nargs='+', choices=TITLES, default=['noise'],
+                        help='perturbations; noise by default')
+    parser.add_argument('--stds', nargs='+', type=positive, metavar='STD',
+                        default=[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.],
+                        help='standard deviations of the noise, in the exponent for rotations; '
+                        'seven from 0.001 to 1 by default')
+    parser.add_argument('--seeds', type=integer(1), default=3,
+                        help='draws for each; %(default)s by default')
+    parser.add_argument('--num', type=integer(0), default=100,
+                        help='number of test images, evenly spaced, 0 for all; %(default)s by '
+                        'default')
+    add_output_arguments(parser, 'perturb.png')
+    args = parser.parse_args()
+    args.stds.sort()
+    return args
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 import itertools
 import json
 import sys
@@ -29,9 +71,6 @@ from torch import Tensor, nn
 
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.engine import (
-    add_models_argument,
-    add_options_argument,
-    add_trust_argument,
     load_config,
     report_user_errors,
 )
@@ -51,45 +90,8 @@ KINDS = {
     'within-heads': rotate_within_heads,
     'whole-basis': rotate_whole_basis,
 }
-TITLES = {
-    'noise': 'noise on every parameter',
-    'within-heads': 'rotation within each head',
-    'whole-basis': 'rotation across the heads',
-}
 METRICS = {'mIoU': 'mIoU', 'accuracy/top1': 'top-1 accuracy'}
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')  # Okabe and Ito's
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_models_argument(parser)
-    parser.add_argument('--part', choices=['decode_head', 'backbone'],
-                        help="part with the attention layers; a segmenter's decode_head and a "
-                        "classifier's backbone by default")
-    parser.add_argument('--kind', nargs='+', choices=KINDS, default=['noise'],
-                        help='perturbations; noise by default')
-    parser.add_argument('--stds', nargs='+', type=float, metavar='STD',
-                        default=[0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.],
-                        help='standard deviations of the noise, in the exponent for rotations; '
-                        'seven from 0.001 to 1 by default')
-    parser.add_argument('--seeds', type=int, default=3,
-                        help='draws for each; %(default)s by default')
-    parser.add_argument('--num', type=int, default=100,
-                        help='number of test images, evenly spaced, 0 for all; %(default)s by '
-                        'default')
-    add_options_argument(parser)
-    parser.add_argument('--out', type=Path, default=Path('perturb.png'),
-                        help='picture to write; %(default)s by default')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write all numbers here')
-    add_trust_argument(parser)
-    args = parser.parse_args()
-    if min(args.stds) <= 0:
-        parser.error(f'--stds must be positive (logarithmic axis), not {min(args.stds)}')
-    if args.seeds < 1 or args.num < 0:
-        parser.error('--seeds must be at least 1, and --num at least 0')
-    args.stds.sort()
-    return args
 
 
 class Subject:
@@ -104,7 +106,7 @@ class Subject:
         UserError: If there is nothing to perturb, or a file is missing or wrong.
     """
 
-    def __init__(self, config: str, checkpoint: str, args: argparse.Namespace) -> None:
+    def __init__(self, config: str, checkpoint: str, args: Namespace) -> None:
         cfg = load_config(config, args.cfg_options)
         self.model = load_model(cfg, checkpoint, get_device(), args.trust_checkpoint)
         segments = hasattr(self.model, 'decode_head')
@@ -123,7 +125,7 @@ class Subject:
         if self.part == 'decode_head':
             self.model.backbone = Remembered(self.model.backbone)
 
-    def measure(self, name: str, args: argparse.Namespace) -> dict:
+    def measure(self, name: str, args: Namespace) -> dict:
         """Scores in percent, unperturbed and for each kind, strength and seed."""
         batches = [self.model.data_preprocessor(batch, False)
                    for batch in track(self.images, f'{name}: images')]
@@ -176,8 +178,7 @@ class Remembered(nn.Module):
         return self.features[place][1]
 
 
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     use_safe_loading(args.trust_checkpoint)
     MMLogger.get_current_instance().setLevel('ERROR')  # no table of classes for each score
     stems = [Path(config).stem for config, _ in args.models]
@@ -233,6 +234,8 @@ def draw(stds: list[float], results: dict) -> Figure:
     for axes, kind in zip(panels, kinds):
         axes.set_title(TITLES[kind], fontsize=9)
         axes.set_xscale('log')
+        axes.set_xticks(stds, [f'{std:g}' for std in stds], fontsize=7, rotation=45)
+        axes.minorticks_off()
         axes.set_xlabel('std of the noise' + ' in the exponent' * (kind != 'noise'), fontsize=8)
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
@@ -247,4 +250,4 @@ def draw(stds: list[float], results: dict) -> Figure:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

@@ -10,7 +10,43 @@ Draws one of two pictures, with mean and standard deviation over the images:
 To compare models, such as before and after training, give several CONFIG CHECKPOINT pairs;
 the checkpoint 'none' stands for random weights.
 """
-import argparse
+from argparse import Namespace
+
+from cbsa_mm.arguments import (
+    PICTURES,
+    ArgumentParser,
+    add_models_arguments,
+    integer,
+    output_file,
+)
+
+COLORS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9']  # of Okabe and Ito
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    add_models_arguments(parser)
+    parser.add_argument('--what', choices=['compression', 'reduction'], default='compression',
+                        help='picture to draw; %(default)s by default')
+    parser.add_argument('--num', type=integer(0), default=100,
+                        help='number of test images, evenly spaced, 0 for all; %(default)s by '
+                        'default')
+    parser.add_argument('--part', choices=['backbone', 'decode_head'], default='backbone',
+                        help='part with the layers; %(default)s by default')
+    parser.add_argument('--out', type=output_file(*PICTURES), metavar='PICTURE',
+                        help='picture to write; WHAT.png by default')
+    parser.add_argument('--json', type=output_file('.json'), metavar='FILE',
+                        help='write the numbers of both pictures here, with ranks of A, step '
+                        'sizes and subspace overlaps')
+    args = parser.parse_args()
+    if len(args.models) > len(COLORS):
+        parser.error(f'a picture can show at most {len(COLORS)} models')
+    return args
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 import json
 from pathlib import Path
 
@@ -18,12 +54,11 @@ import matplotlib
 import torch
 from matplotlib.figure import Figure
 from mmengine.config import Config
+from mmengine.device import get_device
 from rich.progress import track
 
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.engine import (
-    add_models_argument,
-    add_trust_argument,
     load_config,
     report_user_errors,
 )
@@ -31,34 +66,10 @@ from cbsa_mm.errors import UserError
 from cbsa_mm.inference import load_model, predict, read_test_images, use_safe_loading
 from cbsa_mm.interpret import LayerRecord, Recorder
 
-COLORS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9']  # of Okabe and Ito
 
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_models_argument(parser)
-    parser.add_argument('--what', choices=['compression', 'reduction'], default='compression',
-                        help='picture to draw; %(default)s by default')
-    parser.add_argument('--num', type=int, default=100,
-                        help='number of test images, evenly spaced, 0 for all; %(default)s by '
-                        'default')
-    parser.add_argument('--part', choices=['backbone', 'decode_head'], default='backbone',
-                        help='part with the layers; %(default)s by default')
-    parser.add_argument('--out', type=Path, help='picture to write; WHAT.png by default')
-    parser.add_argument('--json', type=Path, metavar='FILE',
-                        help='write the numbers of both pictures here, with ranks of A, step '
-                        'sizes and subspace overlaps')
-    add_trust_argument(parser)
-    args = parser.parse_args()
-    if len(args.models) > len(COLORS):
-        parser.error(f'a picture can show at most {len(COLORS)} models')
-    return args
-
-
-def measure(cfg: Config, checkpoint: str, args: argparse.Namespace) -> dict:
+def measure(cfg: Config, checkpoint: str, args: Namespace) -> dict:
     """Measures by layer: mean and standard deviation over images, and image-independent ones."""
-    model = load_model(cfg, checkpoint, trust=args.trust_checkpoint)
+    model = load_model(cfg, checkpoint, get_device(), args.trust_checkpoint)
     images, values = read_test_images(cfg, args.num), {}
     with Recorder(model) as recorder:
         layers = [layer for layer in recorder.layers if layer.name.startswith(args.part)]
@@ -89,12 +100,11 @@ def values_of(layer: LayerRecord) -> dict[str, torch.Tensor]:
     return values
 
 
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     use_safe_loading(args.trust_checkpoint)
     results = {}
     for config, checkpoint in args.models:
-        cfg = load_config(config)
+        cfg = load_config(config, args.cfg_options)
         label = Path(config).stem + (', random weights' if checkpoint == 'none' else '')
         results[label] = measure(cfg, checkpoint, args)
     if args.what == 'reduction' and not any('reduction_of_tokens' in r for r in results.values()):
@@ -162,4 +172,4 @@ def draw_reduction(results: dict) -> Figure:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

@@ -1,5 +1,29 @@
 """Draws test images with ground truth and prediction."""
-import argparse
+from argparse import Namespace
+
+from cbsa_mm.arguments import (
+    PICTURES,
+    ArgumentParser,
+    add_model_arguments,
+    add_runner_arguments,
+    integer,
+    output_file,
+)
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    add_model_arguments(parser)
+    parser.add_argument('--out', type=output_file(*PICTURES), default='results.png',
+                        help='picture to write; %(default)s by default')
+    parser.add_argument('--num', type=integer(1), default=6,
+                        help='number of images, evenly spaced')
+    add_runner_arguments(parser)
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
 
 import matplotlib
 
@@ -13,10 +37,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.fileio import get
 from rich.progress import track
 
+from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.engine import (
-    add_config_arguments,
-    add_runner_arguments,
-    add_trust_argument,
     build_runner,
     load_config,
     report_user_errors,
@@ -24,19 +46,7 @@ from cbsa_mm.engine import (
 from cbsa_mm.inference import use_safe_loading
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    add_config_arguments(parser)
-    parser.add_argument('checkpoint', help='checkpoint file')
-    add_trust_argument(parser)
-    parser.add_argument('--out', default='results.png', help='picture to write')
-    parser.add_argument('--num', type=int, default=6, help='number of images, evenly spaced')
-    add_runner_arguments(parser)
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     use_safe_loading(args.trust_checkpoint)
     cfg = load_config(args.config, args.cfg_options, args.work_dir, args.launcher)
     cfg.load_from = args.checkpoint
@@ -77,7 +87,7 @@ def main() -> None:
             handles=[plt.Rectangle((0, 0), 1, 1, color=np.array(c) / 255) for c in meta['palette']],
             labels=list(meta['classes']), loc='lower center', ncol=6)
     figure.tight_layout(rect=(0, 0.05 if segmentation else 0, 1, 1))
-    figure.savefig(args.out, dpi=80)
+    write_whole(args.out, lambda file: figure.savefig(file, dpi=80))
     print(f'The picture is {args.out}')
 
 
@@ -90,4 +100,4 @@ def colour(labels: torch.Tensor, palette: list) -> np.ndarray:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

@@ -4,10 +4,34 @@ The points of each line are one class, compressed separately with the linear var
 CBSA (eqs. 5, 6 and 8), without parameters. With --at-once, attention sees all points together
 without knowing the lines: CBSA still separates a few lines, which a linear map cannot.
 """
-import argparse
+from argparse import Namespace
+
+from cbsa_mm.arguments import ArgumentParser, add_output_arguments, integer, positive
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('--lines', type=integer(1), default=10,
+                        help='number of 1-D subspaces; %(default)s by default')
+    parser.add_argument('--at-once', action='store_true',
+                        help='attend among the points of all lines; try it with --lines 3')
+    parser.add_argument('--points', type=integer(64), default=192,
+                        help='points per line; %(default)s by default')
+    parser.add_argument('--noise', type=positive, default=0.1,
+                        help='standard deviation, for points up to 1 from the origin; '
+                        '%(default)s by default')
+    parser.add_argument('--iterations', type=integer(1), default=30, help='%(default)s by default')
+    parser.add_argument('--seed', type=integer(0, 2**32 - 1), default=0,
+                        help='%(default)s by default')
+    add_output_arguments(parser, 'synthetic.png')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 import json
 from itertools import islice
-from pathlib import Path
 
 import matplotlib
 import torch
@@ -26,31 +50,7 @@ from cbsa_mm.interpret.synthetic import (
 )
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--lines', type=int, default=10,
-                        help='number of 1-D subspaces; %(default)s by default')
-    parser.add_argument('--at-once', action='store_true',
-                        help='attend among the points of all lines; try it with --lines 3')
-    parser.add_argument('--points', type=int, default=192,
-                        help='points per line; %(default)s by default')
-    parser.add_argument('--noise', type=float, default=0.1,
-                        help='standard deviation, for points up to 1 from the origin; '
-                        '%(default)s by default')
-    parser.add_argument('--iterations', type=int, default=30, help='%(default)s by default')
-    parser.add_argument('--seed', type=int, default=0, help='%(default)s by default')
-    parser.add_argument('--out', type=Path, default=Path('synthetic.png'),
-                        help='picture to write; %(default)s by default')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers here')
-    args = parser.parse_args()
-    if args.lines < 1 or args.points < 64 or args.iterations < 1 or args.noise <= 0:
-        parser.error('there must be at least one line, 64 points, one iteration, and some noise')
-    return args
-
-
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     points, directions = noisy_lines(args.lines, args.points, args.noise,
                                      torch.Generator().manual_seed(args.seed))
     classes = points.flatten(0, 1)[None] if args.at_once else points
@@ -95,4 +95,4 @@ def draw(clouds: dict[str, Tensor], results: dict) -> Figure:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

@@ -21,11 +21,52 @@ i.e. random weights.
   zero_shot_seg.py CONFIG CHECKPOINT CONFIG none --data configs/cbt/cbt-t_shapes.py
   zero_shot_seg.py CONFIG CHECKPOINT --foreground car pedestrian bicyclist
 """
-import argparse
+from argparse import Namespace
+from pathlib import Path
+
+from cbsa_mm.arguments import (
+    ArgumentParser,
+    add_models_arguments,
+    add_output_arguments,
+    config_file,
+    integer,
+    share,
+)
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    add_models_arguments(parser)
+    data = parser.add_mutually_exclusive_group()
+    data.add_argument('--voc', type=Path, metavar='ROOT',
+                      help='evaluate on PASCAL VOC 2012 val, in this folder VOCdevkit/VOC2012')
+    data.add_argument('--data', type=config_file, metavar='CONFIG',
+                      help='evaluate on the test set of this segmentation config; by default the '
+                      "first model's")
+    parser.add_argument('--foreground', nargs='+', metavar='NAME',
+                        help='foreground classes of --data; by default all but background')
+    parser.add_argument('--boundary-width', type=integer(1), default=2, metavar='PIXELS',
+                        help='for --data: width of the boundary on either side of the '
+                        'outline; %(default)s by default')
+    parser.add_argument('--size', nargs=2, type=integer(1), metavar=('H', 'W'),
+                        help="size that images are resized to; each model's img_size by default")
+    parser.add_argument('--threshold', type=share, default=0.6, metavar='MASS',
+                        help='fraction of the mass to keep; %(default)s by default')
+    parser.add_argument('--num', type=integer(0), default=0,
+                        help='number of images, evenly spaced, 0 for all; %(default)s by default')
+    add_output_arguments(parser, 'zero_shot.png')
+    args = parser.parse_args()
+    if args.voc and args.foreground:
+        parser.error('--foreground requires --data: in VOC, all 20 classes are foreground')
+    return args
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
 import json
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -42,8 +83,6 @@ from torch import Tensor, nn
 
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.engine import (
-    add_models_argument,
-    add_trust_argument,
     load_config,
     report_user_errors,
 )
@@ -58,39 +97,6 @@ LINES = {
     'foreground': dict(color='white', path_effects=[withStroke(linewidth=2.5, foreground='black')]),
     'kept patches': dict(color='#D55E00'),
 }
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_models_argument(parser)
-    data = parser.add_mutually_exclusive_group()
-    data.add_argument('--voc', type=Path, metavar='ROOT',
-                      help='evaluate on PASCAL VOC 2012 val, in this folder VOCdevkit/VOC2012')
-    data.add_argument('--data', metavar='CONFIG',
-                      help='evaluate on the test set of this segmentation config; by default the '
-                      "first model's")
-    parser.add_argument('--foreground', nargs='+', metavar='NAME',
-                        help='foreground classes of --data; by default all but background')
-    parser.add_argument('--boundary-width', type=int, default=2, metavar='PIXELS',
-                        help='for --data: width of the boundary on either side of the '
-                        'outline; %(default)s by default')
-    parser.add_argument('--size', nargs=2, type=int, metavar=('H', 'W'),
-                        help="size that images are resized to; each model's img_size by default")
-    parser.add_argument('--threshold', type=float, default=0.6, metavar='MASS',
-                        help='fraction of the mass to keep; %(default)s by default')
-    parser.add_argument('--num', type=int, default=0,
-                        help='number of images, evenly spaced, 0 for all; %(default)s by default')
-    parser.add_argument('--out', type=Path, default=Path('zero_shot.png'),
-                        help='picture to write; %(default)s by default')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers here')
-    add_trust_argument(parser)
-    args = parser.parse_args()
-    if args.voc and args.foreground:
-        parser.error('--foreground requires --data: in VOC, all 20 classes are foreground')
-    if min(args.boundary_width, *(args.size or [1])) < 1 or args.num < 0:
-        parser.error('--boundary-width and --size must be at least 1, and --num at least 0')
-    return args
 
 
 @dataclass
@@ -145,8 +151,7 @@ def summarize(scores: Tensor) -> dict[str, dict]:
     return results
 
 
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     use_safe_loading(args.trust_checkpoint)
     if args.voc:
         images = open_voc(args.voc)
@@ -240,4 +245,4 @@ def outline(axis, mask: Tensor, kind: str) -> None:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

@@ -3,38 +3,51 @@
 Converts CBT classifiers and segmenters as released by their authors, and ViT weights with timm's
 names (.pth, .safetensors) or in the JAX layout (.npz). SRC is recognised by its tensors.
 """
-import argparse
+from argparse import Namespace
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+from cbsa_mm.arguments import (
+    WEIGHTS,
+    ArgumentParser,
+    add_trust_argument,
+    existing_file,
+    integer,
+    output_file,
+)
 
-from cbsa_mm.checkpoints.convert_file import Report, convert_file, restore_file
-from cbsa_mm.engine import add_trust_argument, report_user_errors
 
-CONFIGS = Path(__file__).parents[2] / 'configs'
-
-
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('src', type=Path, metavar='SRC', help='released checkpoint')
-    parser.add_argument('dst', type=Path, metavar='DST', help='file to write, such as cbt-s.pth')
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    parser.add_argument('src', type=existing_file, metavar='SRC', help='released checkpoint')
+    parser.add_argument('dst', type=output_file(*WEIGHTS), metavar='DST',
+                        help='file to write, such as cbt-s.pth')
     parser.add_argument(
         '--to', choices=['mmseg', 'mmpretrain', 'official'],
         help='the library, for weights that fit both (mmseg by default for a ViT); or '
         'official, to write the released layout of a converted or trained checkpoint')
     parser.add_argument(
-        '--config', type=Path, metavar='OUT.py',
+        '--config', type=output_file('.py'), metavar='OUT.py',
         help='write a config for these weights, inheriting from a shipped one if it fits')
     parser.add_argument(
-        '--num-heads', type=int,
+        '--num-heads', type=integer(1),
         help='number of heads of a ViT of unusual width, which its tensors do not show')
     add_trust_argument(parser)
     return parser.parse_args()
 
 
-def show(report: Report, args: argparse.Namespace) -> None:
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
+
+from rich.console import Console
+from rich.table import Table
+
+from cbsa_mm.checkpoints.convert_file import Report, convert_file, restore_file
+from cbsa_mm.engine import report_user_errors
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
+
+
+def show(report: Report, args: Namespace) -> None:
     """Prints the properties of the weights."""
     facts = report.facts
     table = Table('found', 'value', title=report.converted.family.title, title_justify='left')
@@ -60,7 +73,7 @@ def show(report: Report, args: argparse.Namespace) -> None:
     print(f'{args.dst} has the weights for {report.converted.library}')
 
 
-def advise(report: Report, args: argparse.Namespace) -> None:
+def advise(report: Report, args: Namespace) -> None:
     """Prints the matching config and the next command."""
     config = args.config or report.shipped
     if report.shipped:
@@ -79,8 +92,7 @@ def advise(report: Report, args: argparse.Namespace) -> None:
         print(f'Test: python -m cbsa_mm test {config} {args.dst}')
 
 
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     if args.to == 'official':
         title = restore_file(args.src, args.dst, args.trust_checkpoint)
         print(f'{args.dst} has the {title} in its released layout')
@@ -94,4 +106,4 @@ def main() -> None:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)

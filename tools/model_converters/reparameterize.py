@@ -3,33 +3,33 @@
 BatchNorms are folded into the stem's convolutions, LayerNorms' affines into the projections, and
 ISTA into one matrix. The result is for inference, with deploy=True in the config.
 """
-import argparse
-from pathlib import Path
+from argparse import Namespace
+
+from cbsa_mm.arguments import ArgumentParser, add_model_arguments, output_file
+
+
+def parse_args() -> Namespace:
+    parser = ArgumentParser(__doc__)
+    add_model_arguments(parser)
+    parser.add_argument('out', type=output_file('.pth'), metavar='OUT',
+                        help='file to write, such as deploy.pth')
+    parser.add_argument(
+        '--config-out', type=output_file('.py'), metavar='OUT.py',
+        help='also write the matching config, complete in one file')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    args = parse_args()  # before the imports below, which take seconds
 
 from cbsa_mm.engine import (
-    add_config_arguments,
-    add_trust_argument,
     load_config,
     report_user_errors,
 )
 from cbsa_mm.inference import reparameterize_file, use_safe_loading
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_config_arguments(parser)
-    parser.add_argument('checkpoint', type=Path, help='checkpoint of that config')
-    parser.add_argument('out', type=Path, metavar='OUT', help='file to write, such as deploy.pth')
-    parser.add_argument(
-        '--config-out', type=Path, metavar='OUT.py',
-        help='also write the matching config, complete in one file')
-    add_trust_argument(parser)
-    return parser.parse_args()
-
-
-def main() -> None:
-    args = parse_args()
+def main(args: Namespace) -> None:
     use_safe_loading(args.trust_checkpoint)
     cfg = load_config(args.config, args.cfg_options)
     parts, difference = reparameterize_file(
@@ -44,4 +44,4 @@ def main() -> None:
 
 if __name__ == '__main__':
     with report_user_errors():
-        main()
+        main(args)
