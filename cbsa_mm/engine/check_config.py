@@ -1,4 +1,5 @@
 """Checks the types in a config, and their arguments, before anything is built."""
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
@@ -7,6 +8,7 @@ from typing import Any
 
 from mmengine import registry
 from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
 from torch.utils.data import DataLoader
 
 from cbsa_mm.errors import UserError
@@ -38,19 +40,35 @@ DEFAULTS |= {f'{split}_dataloader': DataLoader for split in ('train', 'val', 'te
 # Keys that are not passed as arguments.
 OWN_KEYS = {'type', '_scope_', 'num_batch_per_epoch', 'paramwise_cfg', 'convert_to_iter_based',
             'priority'}
+# Values that are used late or not checked: path patterns, what is allowed, and its test.
+COUNT = 'a whole number of at least 1', lambda value: isinstance(value, int) and value >= 1
+VALUES = {
+    r'train_cfg\.(max_iters|max_epochs|val_interval)': COUNT,
+    rf'{LOADER}\.batch_size': COUNT,
+    r'randomness\.seed': ('a whole number from 0 to 2**32 - 1, or None', lambda value: value is None
+                          or isinstance(value, int) and 0 <= value < 2**32),
+    r'log_level': ('DEBUG, INFO, WARNING, ERROR or CRITICAL',
+                   lambda value: f'{value}'.isdigit()
+                   or isinstance(logging.getLevelName(f'{value}'), int)),
+}
 
 
 def check_config(cfg: Config) -> None:
-    """Checks that a config's types exist and accept their arguments.
+    """Checks that a config's types exist and accept their arguments, and some values.
 
     Args:
         cfg: The config. The modules of its ``default_scope`` are imported.
 
     Raises:
-        UserError: If a type or an argument is unknown. The message names its key and suggests a
-            correction.
+        UserError: If a type or an argument is unknown, or a value impossible. The message names
+            its key and suggests a correction.
     """
     for path, part, scope in _walk(cfg.to_dict(), cfg.get('default_scope', 'mmengine')):
+        for key, value in part.items():
+            place = f'{path}.{key}'.lstrip('.')
+            for pattern, (allowed, test) in VALUES.items():
+                if re.fullmatch(pattern, place) and not test(value):
+                    raise UserError(f'{place}={value!r} should be {allowed}')
         for pattern, registries in PLACES.items():
             if re.fullmatch(pattern, path):
                 _check(path, part, registries, scope)
@@ -123,7 +141,7 @@ def _arguments(build: Callable) -> tuple[set[str], bool]:
             names |= {p.name for p in parameters
                       if p.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)}
             rest = [p.name for p in parameters if p.kind is Parameter.VAR_KEYWORD]
-            if not rest:
+            if not rest or cls is CheckpointHook:  # whose others would fail when it saves
                 return names - {'self'}, True
             source = getsource(function)
         except (OSError, TypeError, ValueError):  # Python cannot inspect it

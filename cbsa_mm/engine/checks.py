@@ -1,7 +1,11 @@
 """Checks that end a run at its start, with one message, rather than late or never."""
 import logging
+from contextlib import redirect_stdout
+from io import StringIO
 
+import torch
 from mmengine.config import Config
+from mmengine.dist import get_world_size
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -17,6 +21,9 @@ from cbsa_mm.checkpoints import check_pretrained, load_strictly
 from cbsa_mm.datasets import dataset_parts
 from cbsa_mm.errors import UserError
 from cbsa_mm.layers.representatives import PooledRepresentatives
+
+from .check_config import suggest
+from .saving import check_state, check_training, total_batch_size
 
 # Where models have heads, by their keys in the config: segmenters, classifiers and detectors.
 HEADS = ('decode_head', 'head', 'bbox_head', 'roi_head.bbox_head', 'roi_head.mask_head')
@@ -44,23 +51,56 @@ class StrictLoadHook(Hook):
 
         Raises:
             UserError: If the checkpoint does not fit the model, or is to be resumed and holds no
-                state of a training.
+                state of a training, or of another one than the config's.
         """
         name = runner.cfg.get('load_from') or 'the checkpoint'
         load_strictly(_unwrap(runner.model), checkpoint, name)
         if runner.cfg.get('resume'):
-            _check_state(checkpoint, name)
+            check_state(checkpoint, name)
+            check_training(runner, checkpoint, name)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Notes what only the config knows."""
+        checkpoint['meta']['total_batch_size'] = total_batch_size(runner)
 
 
-def _check_state(checkpoint: dict, name: str) -> None:
-    """Checks that a checkpoint has what mmengine resumes."""
-    found = checkpoint | checkpoint.get('meta', {})
-    kinds = dict(epoch=int, iter=int, message_hub=dict)
-    missing = [key for key, kind in kinds.items() if not isinstance(found.get(key), kind)]
-    if missing:
-        raise UserError(f"{name} can't be resumed: it holds no state of a training "
-                        f'({", ".join(missing)}). To start anew from its weights, give it as '
-                        'load_from')
+@HOOKS.register_module()
+class RehearsalHook(Hook):
+    """Validates on one sample before the first iteration, which shows what would fail later.
+
+    For instance, labels of another size than the images, a metric that does not exist, or a
+    best checkpoint by one that is not measured.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Loads, predicts and measures the first sample, silently.
+
+        Raises:
+            UserError: If that fails.
+        """
+        loop = runner.val_loop
+        if loop is None:
+            return
+        try:
+            runner.logger.disabled = True
+            runner.model.eval()
+            with torch.no_grad(), redirect_stdout(StringIO()):
+                batch = loop.dataloader.collate_fn([loop.dataloader.dataset[0]])
+                loop.evaluator.process(runner.model.val_step(batch), batch)
+                metrics = loop.evaluator.evaluate(get_world_size())
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f'validation would fail: {type(error).__name__}: '
+                            f'{" ".join(str(error).split())}. Check val_evaluator, and the '
+                            'pipeline of val_dataloader.dataset') from error
+        finally:
+            runner.logger.disabled = False
+        for hook in runner.hooks:
+            for key in getattr(hook, 'save_best', None) or ():
+                if metrics and key not in (*metrics, 'auto'):
+                    raise UserError(f"the checkpoint hook's save_best={key!r} is not measured"
+                                    f'{suggest(key, metrics)}, only {", ".join(metrics)}')
 
 
 @HOOKS.register_module()

@@ -1,13 +1,43 @@
-"""Distributed runs on CPU, which mmengine's launchers do not support."""
+"""Distributed runs: their processes, and those on CPU, which mmengine does not support."""
 import atexit
+import ctypes
 import gc
 import os
+import signal
 import subprocess
 from datetime import timedelta
 
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.logging import print_log
+
+from cbsa_mm.errors import UserError
+
+RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
+
+
+def find_rank(launcher: str) -> int:
+    """Finds this process's rank before the processes are connected.
+
+    Args:
+        launcher: How they were started: a key of :data:`RANKS`, or 'none'.
+
+    Raises:
+        UserError: If they were not started in this way.
+    """
+    if launcher == 'none':
+        return 0
+    if RANKS[launcher] not in os.environ:
+        raise UserError(f'--launcher {launcher}: {RANKS[launcher]} is not set in the environment. '
+                        'Start the processes with tools/dist_train.sh, dist_test.sh, '
+                        'slurm_train.sh or mpirun')
+    return int(os.environ[RANKS[launcher]])
+
+
+def end_with_agent() -> None:
+    """Has this process killed when torchrun's agent, which started it, ends in any way."""
+    if 'TORCHELASTIC_RUN_ID' in os.environ:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def start_on_cpu(cfg: Config) -> None:

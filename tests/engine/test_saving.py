@@ -28,12 +28,23 @@ def said(monkeypatch):
     return texts
 
 
+def find(work_dir, **hook):
+    return find_checkpoint(Config(dict(work_dir=str(work_dir),
+                                       default_hooks=dict(checkpoint=hook))))
+
+
+def state(**kwargs):
+    """The content of a checkpoint of a training."""
+    return dict(state_dict=dict(a=torch.ones(1000)), meta=dict(epoch=0, iter=1), message_hub={},
+                optimizer={}) | kwargs
+
+
 @pytest.fixture
 def work_dir(tmp_path):
     """Checkpoints, by their ages from old to new, the last of which last_checkpoint names."""
     for i, name in enumerate(['iter_9', 'best_mIoU_iter_9', 'iter_24', 'iter_12', 'iter_6']):
         file = tmp_path / f'{name}.pth'
-        torch.save(dict(state_dict=dict(a=torch.ones(1000))), file)
+        torch.save(state(), file)
         os.utime(file, (1e9 + i, 1e9 + i))  # a clock may go back
     (tmp_path / 'last_checkpoint').write_text(f'{tmp_path}/iter_24.pth')
     return tmp_path
@@ -63,15 +74,15 @@ def test_a_damaged_checkpoint_is_passed_over(damage, fault, work_dir, said):
         file.write_bytes(damage(file.read_bytes())) if damage else file.unlink()
 
     spoil('iter_24')
-    assert find_checkpoint(work_dir) == f'{work_dir}/iter_12.pth'
+    assert find(work_dir) == f'{work_dir}/iter_12.pth'
     assert said[0].startswith(f"{work_dir}/iter_24.pth can't be resumed: ") and fault in said[0]
     spoil('iter_12')
     spoil('iter_9')
-    assert find_checkpoint(work_dir) == f'{work_dir}/iter_6.pth'  # the best has no optimizer
+    assert find(work_dir) == f'{work_dir}/iter_6.pth'  # the best has no optimizer
     spoil('iter_6')
     with pytest.raises(UserError, match=f"iter_24.pth can't be resumed: .*{fault}.* has no other. "
                        'Use --resume CHECKPOINT'):
-        find_checkpoint(work_dir)
+        find(work_dir)
 
 
 def test_any_flipped_bit_is_found(work_dir, said):
@@ -80,7 +91,7 @@ def test_any_flipped_bit_is_found(work_dir, said):
     size = len(content)
     for place in {*range(60), *range(60, size, 97), *range(size - 400, size)}:
         file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1:])
-        if find_checkpoint(work_dir) == str(file):  # the bit is of a date or the like
+        if find(work_dir) == str(file):  # the bit is of a date or the like
             assert torch.load(file, weights_only=True)['state_dict']['a'].equal(torch.ones(1000))
 
 
@@ -88,25 +99,25 @@ def test_the_pointer_is_no_obstacle(work_dir):
     pointer = work_dir / 'last_checkpoint'
     for text in (b'', b'\0' * 20, b'\xff\xfe', b'iter_24.pth\n'):
         pointer.write_bytes(text)
-        assert find_checkpoint(work_dir) == f'{work_dir}/iter_24.pth'
+        assert find(work_dir) == f'{work_dir}/iter_24.pth'
     pointer.unlink()
-    assert find_checkpoint(work_dir) == f'{work_dir}/iter_24.pth'
+    assert find(work_dir) == f'{work_dir}/iter_24.pth'
 
 
 def test_checkpoints_of_other_names_and_places(tmp_path):
     for number in (8, 9, 10):
         file = tmp_path / f'elsewhere/v2_step{number}.ckpt'
         file.parent.mkdir(exist_ok=True)
-        torch.save(dict(state_dict=dict(a=torch.ones(1))), file)
+        torch.save(state(), file)
     (tmp_path / 'last_checkpoint').write_text(str(file))
-    assert find_checkpoint(tmp_path) == str(file)
+    assert find(tmp_path) == str(file)
     file.write_bytes(b'')
-    assert find_checkpoint(tmp_path) == str(file).replace('10', '9')
+    assert find(tmp_path) == str(file).replace('10', '9')
 
 
 def test_a_copied_work_dir_goes_on_from_its_own(work_dir, tmp_path_factory):
     copy = shutil.copytree(work_dir, tmp_path_factory.mktemp('copy') / 'work')
-    assert find_checkpoint(copy) == f'{copy}/iter_24.pth'
+    assert find(copy) == f'{copy}/iter_24.pth'
 
 
 class Score(Hook):
@@ -183,4 +194,4 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
                        '--resume'):
         train(tmp_path, 4, 1)
     assert names(tmp_path) == {'iter_2.pth', 'last_checkpoint'}
-    assert find_checkpoint(tmp_path) == f'{tmp_path}/iter_2.pth'
+    assert find(tmp_path) == f'{tmp_path}/iter_2.pth'
