@@ -11,13 +11,7 @@ from .arguments import (
     add_trust_argument,
 )
 from .check_config import check_config
-from .checks import (
-    ClassCountHook,
-    RehearsalHook,
-    StrictLoadHook,
-    check_class_count,
-    check_model,
-)
+from .checks import ClassCountHook, StrictLoadHook, check_class_count, check_model
 from .compression import CompressionHook
 from .guard import NonFiniteGuardHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
@@ -31,8 +25,7 @@ from .schedulers import MinWarmupCosineLR
 __all__ = [
     'ClassCountHook', 'CompressionHook', 'ExactResumeHook',
     'LayerDecayOptimWrapperConstructor', 'MinWarmupCosineLR',
-    'NonFiniteGuardHook', 'PlainCheckpointHook', 'RehearsalHook', 'SeededBatchSampler',
-    'StrictLoadHook',
+    'NonFiniteGuardHook', 'PlainCheckpointHook', 'SeededBatchSampler', 'StrictLoadHook',
     'WholeFileBackend', 'add_config_arguments', 'add_models_argument',
     'add_options_argument', 'add_runner_arguments', 'add_trust_argument', 'build_runner',
     'check_class_count', 'check_config', 'check_model', 'find_checkpoint', 'load_config',

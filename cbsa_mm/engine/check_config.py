@@ -40,16 +40,15 @@ DEFAULTS |= {f'{split}_dataloader': DataLoader for split in ('train', 'val', 'te
 # Keys that are not passed as arguments.
 OWN_KEYS = {'type', '_scope_', 'num_batch_per_epoch', 'paramwise_cfg', 'convert_to_iter_based',
             'priority'}
-# Values that are used late or not checked: path patterns, what is allowed, and its test.
+# Values that are not checked, or only once they are used: path patterns, and what is allowed there.
 COUNT = 'a whole number of at least 1', lambda value: isinstance(value, int) and value >= 1
 VALUES = {
     r'train_cfg\.(max_iters|max_epochs|val_interval)': COUNT,
     rf'{LOADER}\.batch_size': COUNT,
-    r'randomness\.seed': ('a whole number from 0 to 2**32 - 1, or None', lambda value: value is None
-                          or isinstance(value, int) and 0 <= value < 2**32),
-    r'log_level': ('DEBUG, INFO, WARNING, ERROR or CRITICAL',
-                   lambda value: f'{value}'.isdigit()
-                   or isinstance(logging.getLevelName(f'{value}'), int)),
+    r'randomness\.seed': ('a whole number from 0 to 2**32 - 1',
+                          lambda value: value is None or value in range(2**32)),
+    r'log_level': ('DEBUG, INFO, WARNING, ERROR or CRITICAL', lambda value: isinstance(
+        logging.getLevelName(value), int if isinstance(value, str) else str)),
 }
 
 

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from cbsa_mm.backbones import CBT
 from cbsa_mm.checkpoints import check_pretrained, load_strictly
 from cbsa_mm.datasets import dataset_parts
-from cbsa_mm.errors import UserError
+from cbsa_mm.errors import UserError, building
 from cbsa_mm.layers.representatives import PooledRepresentatives
 
 from .check_config import suggest
@@ -65,57 +65,30 @@ class StrictLoadHook(Hook):
 
 
 @HOOKS.register_module()
-class RehearsalHook(Hook):
-    """Validates on one sample before the first iteration, which shows what would fail later.
-
-    For instance, labels of another size than the images, a metric that does not exist, or a
-    best checkpoint by one that is not measured.
-    """
-
-    def before_train(self, runner: Runner) -> None:
-        """Loads, predicts and measures the first sample, silently.
-
-        Raises:
-            UserError: If that fails.
-        """
-        loop = runner.val_loop
-        if loop is None:
-            return
-        try:
-            runner.logger.disabled = True
-            runner.model.eval()
-            with torch.no_grad(), redirect_stdout(StringIO()):
-                batch = loop.dataloader.collate_fn([loop.dataloader.dataset[0]])
-                loop.evaluator.process(runner.model.val_step(batch), batch)
-                metrics = loop.evaluator.evaluate(get_world_size())
-        except UserError:
-            raise
-        except Exception as error:
-            raise UserError(f'validation would fail: {type(error).__name__}: '
-                            f'{" ".join(str(error).split())}. Check val_evaluator, and the '
-                            'pipeline of val_dataloader.dataset') from error
-        finally:
-            runner.logger.disabled = False
-        for hook in runner.hooks:
-            for key in getattr(hook, 'save_best', None) or ():
-                if metrics and key not in (*metrics, 'auto'):
-                    raise UserError(f"the checkpoint hook's save_best={key!r} is not measured"
-                                    f'{suggest(key, metrics)}, only {", ".join(metrics)}')
-
-
-@HOOKS.register_module()
 class ClassCountHook(Hook):
-    """Refuses data sets with other classes than the model predicts, before the first iteration."""
+    """Refuses data sets with other classes than the model predicts, before the first iteration.
+
+    It also rehearses the validation on one sample, which shows what would fail later: labels of
+    another size than the images, a metric that does not exist, or one for ``save_best`` that is
+    not measured.
+    """
 
     def before_train(self, runner: Runner) -> None:
         """Checks the data for training and for validation.
 
         Raises:
-            UserError: If the numbers of classes differ.
+            UserError: If the numbers of classes differ, or the validation would fail.
         """
         self._check(runner, runner.train_dataloader)
         if runner.val_loop is not None:
             self.before_val(runner)
+            with building('validation would fail'):
+                metrics = _rehearse(runner)
+            for key in (key for hook in runner.hooks
+                        for key in getattr(hook, 'save_best', None) or ()):
+                if metrics and key not in (*metrics, 'auto'):
+                    raise UserError(f"the checkpoint hook's save_best={key!r} is not measured"
+                                    f'{suggest(key, metrics)}, only {", ".join(metrics)}')
 
     def before_val(self, runner: Runner) -> None:
         """Checks the data for validation, and what is measured on them."""
@@ -134,6 +107,23 @@ class ClassCountHook(Hook):
                 if type(metric).__name__ == 'Accuracy' and max(metric.topk) > num_classes:
                     raise UserError(f'there is no top-{max(metric.topk)} accuracy of {num_classes} '
                                     'classes: set topk of val_evaluator and test_evaluator')
+
+
+def _rehearse(runner: Runner) -> dict[str, float]:
+    """Silently measures the first sample of the validation."""
+    loop = runner.val_loop
+    runner.logger.disabled = True
+    runner.model.eval()
+    try:
+        with torch.no_grad(), redirect_stdout(StringIO()):
+            batch = loop.dataloader.collate_fn([loop.dataloader.dataset[0]])
+            loop.evaluator.process(runner.model.val_step(batch), batch)
+            return loop.evaluator.evaluate(get_world_size())
+    except (IndexError, KeyError, TypeError) as error:  # of odd options or labels
+        raise ValueError(f'{type(error).__name__}: {error}. Check val_evaluator, and the pipeline '
+                         'of val_dataloader.dataset') from error
+    finally:
+        runner.logger.disabled = False
 
 
 def check_class_count(dataset: Dataset, key: str, num_classes: int | None) -> None:

@@ -19,19 +19,14 @@ RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 def find_rank(launcher: str) -> int:
     """Finds this process's rank before the processes are connected.
 
-    Args:
-        launcher: How they were started: a key of :data:`RANKS`, or 'none'.
-
     Raises:
-        UserError: If they were not started in this way.
+        UserError: If the environment lacks it.
     """
-    if launcher == 'none':
-        return 0
-    if RANKS[launcher] not in os.environ:
+    rank = '0' if launcher == 'none' else os.environ.get(RANKS[launcher])
+    if rank is None:
         raise UserError(f'--launcher {launcher}: {RANKS[launcher]} is not set in the environment. '
-                        'Start the processes with tools/dist_train.sh, dist_test.sh, '
-                        'slurm_train.sh or mpirun')
-    return int(os.environ[RANKS[launcher]])
+                        'Start the processes with one of tools/*.sh, or mpirun')
+    return int(rank)
 
 
 def end_with_agent() -> None:

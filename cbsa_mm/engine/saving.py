@@ -3,7 +3,6 @@ import fcntl
 import logging
 import re
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -164,14 +163,10 @@ def list_checkpoints(cfg: Config) -> list[Path]:
 
 
 def check_state(checkpoint: dict, name: str) -> None:
-    """Checks that a checkpoint has what a training continues from.
-
-    Args:
-        checkpoint: Its content.
-        name: Its file, for the message.
+    """Checks that a checkpoint, called ``name``, has what a training continues from.
 
     Raises:
-        UserError: If it does not, such as the best ones, which are saved without optimizer.
+        UserError: If it does not, as the best ones, which are saved without optimizer.
     """
     found = checkpoint | checkpoint.get('meta', {})
     kinds = dict(epoch=int, iter=int, message_hub=dict, optimizer=dict)
@@ -183,34 +178,27 @@ def check_state(checkpoint: dict, name: str) -> None:
 
 
 def check_training(runner: Runner, checkpoint: dict, name: str) -> None:
-    """Checks that a checkpoint is of the training that the config describes.
+    """Checks that a checkpoint, called ``name``, is of the training that the config describes.
 
-    Of what mmengine resumes, it takes weights, optimizer, schedules and averages from the
-    checkpoint, even where the config differs, and the length and the data from the config.
-
-    Args:
-        runner: The Runner that resumes, with optimizer and schedules of the config.
-        checkpoint: The content of the checkpoint.
-        name: Its file, for the message.
+    mmengine takes what is in a checkpoint from there, even where the config differs, and the
+    training's length and data from the config. Smaller differences are told.
 
     Raises:
-        UserError: If it would continue neither the one training nor the other. Smaller
-            differences lead to a warning.
+        UserError: If neither the one training nor the other would be continued.
     """
-    if not isinstance(runner.optim_wrapper, OptimWrapper):  # several optimizers
+    if not isinstance(runner.optim_wrapper, OptimWrapper):  # there are several
         return
     schedules = [schedule.state_dict() for schedule in runner.param_schedulers or ()]
-    own = _settings(runner.optim_wrapper.state_dict(), schedules)
-    own |= dict(ema=any(isinstance(hook, EMAHook) for hook in runner.hooks),
-                total_batch_size=total_batch_size(runner))
-    saved = _settings(checkpoint['optimizer'], checkpoint.get('param_schedulers', ()))
-    saved |= dict(ema=own['ema'] or 'ema_state_dict' in checkpoint,  # an average may begin now
-                  total_batch_size=own['total_batch_size'])
-    saved |= {key: checkpoint['meta'][key] for key in saved if key in checkpoint['meta']}
+    own = _settings(dict(optimizer=runner.optim_wrapper.state_dict(), param_schedulers=schedules,
+                         meta=dict(total_batch_size=total_batch_size(runner))))
+    saved = _settings(checkpoint)
+    saved.setdefault('total_batch_size', own['total_batch_size'])
+    if 'ema_state_dict' in checkpoint and not any(isinstance(h, EMAHook) for h in runner.hooks):
+        saved['EMAHook'] = 'used'
     found = {key: f'{key}={saved.get(key)} (now {own.get(key)})'
              for key in own | saved if own.get(key) != saved.get(key)}
     if mixed := [text for key, text in found.items() if key not in own or key not in saved
-                 or key in ('ema', 'groups') or key.startswith('param_scheduler')]:
+                 or key == 'groups' or key.startswith('param_scheduler')]:
         raise UserError(f"{name} can't be resumed with another config, since that would mix two "
                         f'trainings: it was saved with {", ".join(mixed[:3])}. Restore that, or '
                         'start anew from its weights: give it as load_from, without --resume')
@@ -220,24 +208,24 @@ def check_training(runner: Runner, checkpoint: dict, name: str) -> None:
             'from there, the batch size from the config')
 
 
-def _settings(optimizer: dict, schedules: Iterable[dict]) -> dict[str, Any]:
-    """What a config determines in the states of an optimizer and its schedules."""
-    groups = optimizer.get('param_groups', [])
-    found = dict(groups=len(groups))
-    for key in ('lr', 'weight_decay', 'momentum', 'betas'):
-        values = [group.get(f'initial_{key}', group[key]) for group in groups if key in group]
-        if values:
-            found[f'optimizer.{key}'] = values[0] if len({*values}) == 1 else values
-    for i, schedule in enumerate(schedules):
-        found |= {f'param_scheduler.{i}.{key}': value for key, value in schedule.items()
-                  if key in SCHEDULE}
-    return found
+def _settings(checkpoint: dict) -> dict[str, Any]:
+    """What a config determines in a checkpoint."""
+    groups = checkpoint['optimizer'].get('param_groups', [])
+    found = dict(groups=len(groups)) | {
+        f'optimizer.{key}': [group.get(f'initial_{key}', group[key]) for group in groups]
+        for key in ('lr', 'weight_decay', 'momentum', 'betas') if groups and key in groups[0]}
+    found |= {key: value[0] for key, value in found.items()
+              if key != 'groups' and value == value[:1] * len(value)}
+    found |= {f'param_scheduler.{i}.{key}': schedule[key]
+              for i, schedule in enumerate(checkpoint.get('param_schedulers', ()))
+              for key in schedule if key in SCHEDULE}
+    return found | {key: value for key, value in checkpoint['meta'].items()
+                    if key == 'total_batch_size'}
 
 
-def total_batch_size(runner: Runner) -> int | None:
-    """The training's batch size over all processes."""
-    batch_size = getattr(runner.train_dataloader.batch_sampler, 'batch_size', None)
-    return batch_size and batch_size * get_world_size()
+def total_batch_size(runner: Runner) -> int:
+    """The training's batch size over all processes, 0 if there is no fixed one."""
+    return getattr(runner.train_dataloader.batch_sampler, 'batch_size', 0) * get_world_size()
 
 
 def _find_fault(path: Path, trust: bool) -> str | None:

@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import pytest
-from mmengine.config import Config
 from tool_process import ROOT, SEGMENTER, curve, records, run
 
 pytestmark = pytest.mark.slow

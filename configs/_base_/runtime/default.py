@@ -17,8 +17,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'))
 custom_hooks = [
     dict(type='StrictLoadHook'), dict(type='PlainCheckpointHook'), dict(type='ClassCountHook'),
-    dict(type='RehearsalHook'), dict(type='NonFiniteGuardHook', max_bad_steps=3),
-    dict(type='ExactResumeHook')
+    dict(type='NonFiniteGuardHook', max_bad_steps=3), dict(type='ExactResumeHook')
 ]
 log_level = 'INFO'
 load_from = None
