@@ -100,6 +100,19 @@ def test_images_of_all_kinds_train(folders, run_tool):
     ('cbt-t_in1k', ['model.backbone.arch.num_heads=2'], '--cfg-options: arch=.*_delete_=True'),
     ('cbt-t_shapes', ['custom_hooks.9.type=A'], '--cfg-options: Index 9 exceeds the length'),
     ('nowhere', [], 'there is no config file'),
+    # What is missing.
+    ('cbt-t_shapes', ['model=None'], 'cbt-t_shapes.py has no model'),
+    ('cbt-t_shapes', ['train_dataloader=None', 'optim_wrapper=None'],
+     'cbt-t_shapes.py has no train_dataloader, optim_wrapper'),
+    ('cbt-t_shapes', ['optim_wrapper.optimizer=None'], 'optim_wrapper: '),
+    # What is used after the training only.
+    ('cbt-t_shapes', ['val_evaluator.iou_metrics=mIuO'],
+     "validation would fail: KeyError: .*mIuO.* is not supported.*Check val_evaluator"),
+    ('cbt-t_shapes', ['default_hooks.checkpoint.save_best=mIoUs'],
+     r"the checkpoint hook's save_best='mIoUs' is not measured \(did you mean mIoU\?\), only aAcc"),
+    ('cbt-t_shapes', ['val_dataloader.dataset.pipeline=[dict(type="LoadImageFromFile"), '
+                      'dict(type="LoadAnnotations"), dict(type="Resize", scale=(64, 64)), '
+                      'dict(type="PackSegInputs")]'], 'validation would fail: '),
     # Sizes that don't go together.
     ('cbt-t_shapes', ['model.backbone.arch.num_heads=5'],
      'cbt-t_shapes.py: num_heads=5 does not divide embed_dims=16; choose another number of heads'),

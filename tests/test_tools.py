@@ -277,7 +277,7 @@ def test_weights_alone_are_not_resumed(segmenter, run_tool):
     config, checkpoint, *_ = segmenter
     write_bare(checkpoint)
     with pytest.raises(SystemExit, match="bare.pth can't be resumed: it holds no state of a "
-                       r'training \(epoch, iter, message_hub\). .* give it as load_from'):
+                       r'training \(epoch, iter, message_hub, optimizer\). .* as load_from'):
         run_tool('train', config, '--resume', 'bare.pth', '--cfg-options', *SEGMENT)
     assert [*Path().rglob('*.pth')] == [Path('bare.pth')]
 

@@ -7,7 +7,7 @@ if [ $# -lt 3 ]; then
   sed -n '2,4s/^# *//p' "$0" >&2
   exit 2
 fi
-exec python -m torch.distributed.run \
+GPUS="$3" exec python -m cbsa_mm.torchrun \
   --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" \
   --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}" \
   --nproc_per_node="$3" \

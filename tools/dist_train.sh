@@ -17,5 +17,5 @@ if [ "${MAX_RESTARTS:-0}" != 0 ]; then
   meeting=(--max_restarts="$MAX_RESTARTS" --rdzv_backend=c10d --rdzv_endpoint="$address:$port"
            --rdzv_conf="is_host=$((rank == 0))")
 fi
-exec python -m torch.distributed.run --nnodes="${NNODES:-1}" --nproc_per_node="$2" "${meeting[@]}" \
+GPUS="$2" exec python -m cbsa_mm.torchrun --nnodes="${NNODES:-1}" --nproc_per_node="$2" "${meeting[@]}" \
   "$(dirname "$0")/train.py" "$1" --launcher pytorch "${@:3}"

@@ -49,8 +49,10 @@ def main(args: Namespace) -> None:
         use_amp(cfg, args.amp)
     if args.auto_scale_lr:
         use_auto_scale_lr(cfg)
+    if cfg.get('resume') and not args.resume:
+        args.resume = cfg.get('load_from') or 'auto'
     if int(os.environ.get('TORCHELASTIC_MAX_RESTARTS', 0)):  # not all processes see a restart
-        args.resume = find_checkpoint(cfg.work_dir, args.trust_checkpoint) or args.resume or 'auto'
+        args.resume = find_checkpoint(cfg, args.trust_checkpoint) or args.resume or 'auto'
     if args.resume:
         use_resume(cfg, args.resume, args.trust_checkpoint)
     runner = build_runner(cfg, ('train_dataloader', 'val_dataloader'))

@@ -1,4 +1,5 @@
 """Checks the types in a config, and their arguments, before anything is built."""
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -8,6 +9,7 @@ from typing import Any
 
 from mmengine import registry
 from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
 from torch.utils.data import DataLoader
 
 from cbsa_mm.errors import UserError
@@ -33,43 +35,55 @@ PLACES = {
     r'(visualizer\.)?vis_backends\.\d+': ('VISBACKENDS', ),
     r'log_processor': ('LOG_PROCESSORS', ),
 }
-# What has to be a dict, or None.
-PARTS = ['model', 'optim_wrapper', *(f'{split}_{part}' for split in ('train', 'val', 'test')
-                                     for part in ('dataloader', 'cfg'))]
-SIZES = {'crop_size', 'img_size', 'patch_size', 'scale', 'size', 'stride'}  # never 0
 # Default types.
 DEFAULTS = dict(optim_wrapper='OptimWrapper', log_processor='LogProcessor')
 DEFAULTS |= {f'{split}_dataloader': DataLoader for split in ('train', 'val', 'test')}
 # Keys that are not passed as arguments.
 OWN_KEYS = {'type', '_scope_', 'num_batch_per_epoch', 'paramwise_cfg', 'convert_to_iter_based',
             'priority'}
+# Values that are not checked, or only once they are used: path patterns, and what is allowed there.
+COUNT = 'a whole number of at least 1', lambda value: isinstance(value, int) and value >= 1
+VALUES = {
+    r'model|optim_wrapper|(train|val|test)_(dataloader|cfg)': (
+        'a dict', lambda value: isinstance(value, dict | None)),
+    r'(.*\.)?(crop_size|img_size|patch_size|scale|size|stride)': (
+        'above 0', lambda value: all(
+            side != 0 or side is False
+            for side in (value if isinstance(value, list | tuple) else [value]))),
+    r'train_cfg\.(max_iters|max_epochs|val_interval)': COUNT,
+    rf'{LOADER}\.batch_size': COUNT,
+    r'randomness\.seed': ('a whole number from 0 to 2**32 - 1',
+                          lambda value: value is None or value in range(2**32)),
+    r'log_level': ('DEBUG, INFO, WARNING, ERROR or CRITICAL', lambda value: isinstance(
+        logging.getLevelName(value), int if isinstance(value, str) else str)),
+}
 
 
 def check_config(cfg: Config) -> None:
-    """Checks that a config's types exist and accept their arguments.
+    """Checks that a config's types exist and accept their arguments, and some values.
 
     Args:
         cfg: The config. The modules of its ``default_scope`` are imported.
 
     Raises:
-        UserError: If a type or an argument is unknown, a size is 0, or there is text where a
-            number should be, or no dict where one should be. The message names its key and suggests
-            a correction.
+        UserError: If a type or an argument is unknown, or a value is impossible. The message names
+            its key and suggests a correction.
     """
-    for key in PARTS:
-        if not isinstance(cfg.get(key) or {}, dict):
-            raise UserError(f'{key} should be a dict, got {cfg[key]!r}')
     default_scope = cfg.get('default_scope', 'mmengine')
     # What is inherited by package name is looked up in the innermost scope.
     with registry.DefaultScope.overwrite_default_scope(default_scope):
         for path, part, scope in _walk(cfg.to_dict(), default_scope):
-            for key in SIZES & part.keys():
-                sides = part[key] if isinstance(part[key], list | tuple) else [part[key]]
-                if any(side == 0 and side is not False for side in sides):
-                    raise UserError(f'{path}.{key}={part[key]!r} must not be 0'.lstrip('.'))
+            for key, value in part.items():
+                _check_value(f'{path}.{key}'.lstrip('.'), value)
             for pattern, registries in PLACES.items():
                 if re.fullmatch(pattern, path):
                     _check(path, part, registries, scope)
+
+
+def _check_value(path: str, value: Any) -> None:
+    for pattern, (allowed, test) in VALUES.items():
+        if re.fullmatch(pattern, path) and not test(value):
+            raise UserError(f'{path}={value!r} should be {allowed}')
 
 
 def _walk(value: Any, scope: str, path: str = '') -> Iterator[tuple[str, dict, str]]:
@@ -143,7 +157,7 @@ def _arguments(build: Callable) -> tuple[set[str], bool]:
             names |= {p.name for p in parameters
                       if p.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)}
             rest = [p.name for p in parameters if p.kind is Parameter.VAR_KEYWORD]
-            if not rest:
+            if not rest or cls is CheckpointHook:  # whose others would fail when it saves
                 return names - {'self'}, True
             source = getsource(function)
         except (OSError, TypeError, ValueError):  # Python cannot inspect it

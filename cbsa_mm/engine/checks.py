@@ -1,7 +1,11 @@
 """Checks that end a run at its start, with one message, rather than late or never."""
 import logging
+from contextlib import redirect_stdout
+from io import StringIO
 
+import torch
 from mmengine.config import Config
+from mmengine.dist import get_world_size
 from mmengine.evaluator import Evaluator
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
@@ -15,8 +19,11 @@ from torch.utils.data import DataLoader, Dataset
 from cbsa_mm.backbones import CBT
 from cbsa_mm.checkpoints import check_pretrained, load_strictly
 from cbsa_mm.datasets import dataset_parts
-from cbsa_mm.errors import UserError
+from cbsa_mm.errors import UserError, building
 from cbsa_mm.layers.representatives import PooledRepresentatives
+
+from .check_config import suggest
+from .saving import check_state, check_training, total_batch_size
 
 # Where models have heads, by their keys in the config: segmenters, classifiers and detectors.
 HEADS = ('decode_head', 'head', 'bbox_head', 'roi_head.bbox_head', 'roi_head.mask_head')
@@ -44,38 +51,44 @@ class StrictLoadHook(Hook):
 
         Raises:
             UserError: If the checkpoint does not fit the model, or is to be resumed and holds no
-                state of a training.
+                state of a training, or of another one than the config's.
         """
         name = runner.cfg.get('load_from') or 'the checkpoint'
         load_strictly(_unwrap(runner.model), checkpoint, name)
         if runner.cfg.get('resume'):
-            _check_state(checkpoint, name)
+            check_state(checkpoint, name)
+            check_training(runner, checkpoint, name)
 
-
-def _check_state(checkpoint: dict, name: str) -> None:
-    """Checks that a checkpoint has what mmengine resumes."""
-    found = checkpoint | checkpoint.get('meta', {})
-    kinds = dict(epoch=int, iter=int, message_hub=dict)
-    missing = [key for key, kind in kinds.items() if not isinstance(found.get(key), kind)]
-    if missing:
-        raise UserError(f"{name} can't be resumed: it holds no state of a training "
-                        f'({", ".join(missing)}). To start anew from its weights, give it as '
-                        'load_from')
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Notes what only the config knows."""
+        checkpoint['meta']['total_batch_size'] = total_batch_size(runner)
 
 
 @HOOKS.register_module()
 class ClassCountHook(Hook):
-    """Refuses data sets with other classes than the model predicts, before the first iteration."""
+    """Refuses data sets with other classes than the model predicts, before the first iteration.
+
+    It also rehearses the validation on one sample, which shows what would fail later: labels of
+    another size than the images, a metric that does not exist, or one for ``save_best`` that is
+    not measured.
+    """
 
     def before_train(self, runner: Runner) -> None:
         """Checks the data for training and for validation.
 
         Raises:
-            UserError: If the numbers of classes differ.
+            UserError: If the numbers of classes differ, or the validation would fail.
         """
         self._check(runner, runner.train_dataloader)
         if runner.val_loop is not None:
             self.before_val(runner)
+            with building('validation would fail'):
+                metrics = _rehearse(runner)
+            for key in (key for hook in runner.hooks
+                        for key in getattr(hook, 'save_best', None) or ()):
+                if metrics and key not in (*metrics, 'auto'):
+                    raise UserError(f"the checkpoint hook's save_best={key!r} is not measured"
+                                    f'{suggest(key, metrics)}, only {", ".join(metrics)}')
 
     def before_val(self, runner: Runner) -> None:
         """Checks the data for validation, and what is measured on them."""
@@ -94,6 +107,23 @@ class ClassCountHook(Hook):
                 if type(metric).__name__ == 'Accuracy' and max(metric.topk) > num_classes:
                     raise UserError(f'there is no top-{max(metric.topk)} accuracy of {num_classes} '
                                     'classes: set topk of val_evaluator and test_evaluator')
+
+
+def _rehearse(runner: Runner) -> dict[str, float]:
+    """Silently measures the first sample of the validation."""
+    loop = runner.val_loop
+    runner.logger.disabled = True
+    runner.model.eval()
+    try:
+        with torch.no_grad(), redirect_stdout(StringIO()):
+            batch = loop.dataloader.collate_fn([loop.dataloader.dataset[0]])
+            loop.evaluator.process(runner.model.val_step(batch), batch)
+            return loop.evaluator.evaluate(get_world_size())
+    except (IndexError, KeyError, TypeError) as error:  # of odd options or labels
+        raise ValueError(f'{type(error).__name__}: {error}. Check val_evaluator, and the pipeline '
+                         'of val_dataloader.dataset') from error
+    finally:
+        runner.logger.disabled = False
 
 
 def check_class_count(dataset: Dataset, key: str, num_classes: int | None) -> None:

@@ -1,13 +1,38 @@
-"""Distributed runs on CPU, which mmengine's launchers do not support."""
+"""Distributed runs: their processes, and those on CPU, which mmengine does not support."""
 import atexit
+import ctypes
 import gc
 import os
+import signal
 import subprocess
 from datetime import timedelta
 
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.logging import print_log
+
+from cbsa_mm.errors import UserError
+
+RANKS = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
+
+
+def find_rank(launcher: str) -> int:
+    """Finds this process's rank before the processes are connected.
+
+    Raises:
+        UserError: If the environment lacks it.
+    """
+    rank = '0' if launcher == 'none' else os.environ.get(RANKS[launcher])
+    if rank is None:
+        raise UserError(f'--launcher {launcher}: {RANKS[launcher]} is not set in the environment. '
+                        'Start the processes with one of tools/*.sh, or mpirun')
+    return int(rank)
+
+
+def end_with_agent() -> None:
+    """Has this process killed when torchrun's agent, which started it, ends in any way."""
+    if 'TORCHELASTIC_RUN_ID' in os.environ:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def start_on_cpu(cfg: Config) -> None:

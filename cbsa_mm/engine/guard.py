@@ -1,4 +1,4 @@
-"""Handles non-finite losses and gradients."""
+"""Handles losses and gradients that are not finite, and losses of 0."""
 import math
 from typing import Any
 
@@ -16,7 +16,8 @@ class NonFiniteGuardHook(Hook):
     """Skips updates with non-finite gradients, and stops the run if they continue.
 
     A skipped iteration changes neither weights nor buffers, such as BatchNorm's running
-    statistics; a model with NaN or infinite values is never saved. In float16 the loss scaler
+    statistics; a model with NaN or infinite values is never saved. Losses of 0 from the start stop
+    the run, too. In float16 the loss scaler
     skips such updates itself while adjusting its scale, so only losses are checked. The same holds
     on PyTorch 2.1 once torch.compile was used, since optimizers then ignore hooks.
 
@@ -30,6 +31,7 @@ class NonFiniteGuardHook(Hook):
             raise ValueError(f'max_bad_steps must be 1 or more, got {max_bad_steps}')
         self.max_bad_steps = max_bad_steps
         self.left_out = False
+        self.zeros = 0  # iterations since the start, if all of their losses were 0
         self.row = []  # messages of the last consecutive bad iterations
 
     def before_train(self, runner: Runner) -> None:
@@ -54,9 +56,13 @@ class NonFiniteGuardHook(Hook):
         """Restores the buffers after a bad iteration, and counts it.
 
         Raises:
-            UserError: If there were too many consecutive bad iterations.
+            UserError: If there were too many consecutive bad iterations, or no loss from the start.
         """
         loss, left_out, self.left_out = outputs['loss'].item(), self.left_out, False
+        self.zeros = -math.inf if loss else self.zeros + 1
+        if self.zeros == min(10, runner.max_iters):
+            raise UserError(f'the loss was 0 in all of the first {self.zeros} iterations: are all '
+                            'labels ignored? See python -m cbsa_mm check_data CONFIG')
         if math.isfinite(loss) and not left_out:
             self.row = []
             return

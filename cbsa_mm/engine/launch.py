@@ -21,7 +21,8 @@ from cbsa_mm.require import require
 
 from .check_config import check_config, suggest
 from .checks import check_model, check_schedules
-from .distributed import start_on_cpu
+from .distributed import end_with_agent, find_rank, start_on_cpu
+from .saving import claim_work_dir
 
 
 def load_config(path: str,
@@ -195,22 +196,32 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
     Raises:
         UserError: If data, checkpoint or a config value is wrong.
     """
+    training = 'train_dataloader' in loaders
+    parts = ('train_dataloader', 'train_cfg', 'optim_wrapper') if training else loaders
+    if missing := [key for key in ('model', *parts) if not cfg.get(key)]:
+        raise UserError(f'{cfg.filename or "the config"} has no {", ".join(missing)}')
     check_data_folders(cfg, loaders)
-    if 'train_dataloader' in loaders:
+    find_rank(cfg.launcher)
+    end_with_agent()
+    if training:
         check_schedules(cfg)
+        claim_work_dir(cfg)
     for loader in loaders:
         if cfg.get(loader) and cfg[loader].get('num_workers') == 0:
             cfg[loader].persistent_workers = False  # PyTorch rejects it without workers
     if cfg.launcher in ('pytorch', 'slurm') and get_device() == 'cpu':
         start_on_cpu(cfg)
     arguments = {key: cfg[key] for key in signature(Runner).parameters if key in cfg}
-    if 'train_dataloader' not in loaders:  # otherwise mmseg 1.2 loads training data to visualize
+    if not training:  # otherwise mmseg 1.2 loads training data to visualize
         for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
             arguments.pop(key, None)
     import_yapf()
     with building(cfg.filename or 'config'):
         runner = CheckedRunner(**arguments, cfg=cfg)
     check_model(runner.model)
+    if training:
+        with building('optim_wrapper'):
+            runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     for split in (loader.removesuffix('_dataloader') for loader in loaders):
         evaluator = '' if split == 'train' else f' or {split}_evaluator'
         with building(f'{split}_dataloader.dataset{evaluator}'):

@@ -4,6 +4,7 @@ import os.path as osp
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from signal import SIGINT
 
 from cbsa_mm.errors import DataError, UserError, printable
 from cbsa_mm.require import MissingLibraryError
@@ -20,9 +21,11 @@ PROCESS_ERRORS = {
 
 @contextmanager
 def report_user_errors() -> Iterator[None]:
-    """Ends the program with one message, instead of a traceback, on a user's mistake."""
+    """Ends the program with one message, instead of a traceback, on a user's mistake or Ctrl+C."""
     try:
         yield
+    except KeyboardInterrupt:
+        sys.exit(128 + SIGINT)
     except Exception as error:
         message = _describe(error)
         if message is None:

@@ -1,15 +1,30 @@
-"""Atomic checkpoints, and resuming from the last complete one."""
+"""Atomic checkpoints in a folder of their own, and resuming from the last complete one."""
+import fcntl
 import logging
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
+from mmengine.dist import get_world_size
 from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import EMAHook
 from mmengine.logging import print_log
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
 
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.errors import UserError
+
+from .distributed import find_rank
+
+# Kept open by work dir. They are POSIX locks, which end with the process, unlike those of flock,
+# which the workers of a killed process would hold for seconds.
+_locks = {}
+# What a config determines in a schedule's state; the rest are counters and what follows from it.
+SCHEDULE = {'begin', 'end', 'by_epoch', 'T_max', 'eta_min', 'eta_min_ratio', 'power',
+            'start_factor', 'end_factor', 'factor', 'gamma', 'milestones', 'step_size'}
 
 
 @register_backend('whole')
@@ -43,12 +58,41 @@ class WholeFileBackend(LocalBackend):
         self.outdated.add(Path(filepath).resolve())
 
 
+def claim_work_dir(cfg: Config) -> None:
+    """Reserves the work dir for this training until the process ends, also by a kill.
+
+    Args:
+        cfg: A config for training.
+
+    Raises:
+        UserError: If the work dir can't be written to, another training uses it, or it has
+            checkpoints, which this training would replace rather than resume.
+    """
+    if find_rank(cfg.launcher):
+        return
+    work_dir = Path(cfg.work_dir).absolute()
+    try:
+        work_dir.mkdir(parents=True, exist_ok=True)
+        if work_dir not in _locks:
+            _locks[work_dir] = open(work_dir / '.lock', 'w')
+        fcntl.lockf(_locks[work_dir], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UserError(f'another training is using {work_dir}: wait for it or stop it, or give '
+                        'another --work-dir') from error
+    except OSError as error:
+        raise UserError(f"can't write to the work dir {work_dir}: {error.strerror}") from error
+    if not cfg.get('resume') and (found := list_checkpoints(cfg)):
+        raise UserError(f'{work_dir} has checkpoints, such as {found[0].name}, which a new '
+                        'training would replace: continue theirs with --resume, give another '
+                        '--work-dir, or move them away')
+
+
 def use_resume(cfg: Config, checkpoint: str, trust: bool = False) -> None:
     """Makes the Runner resume from a checkpoint.
 
     Args:
         cfg: The config to modify.
-        checkpoint: A file, or 'auto' for the last one in the work dir. If there is none yet,
+        checkpoint: A file, or 'auto' for the last one of the work dir. If there is none yet,
             training starts from scratch.
         trust: Whether checkpoints may contain arbitrary objects; loading them may run code.
 
@@ -56,7 +100,7 @@ def use_resume(cfg: Config, checkpoint: str, trust: bool = False) -> None:
         UserError: If the work dir has checkpoints, but all are damaged.
     """
     if checkpoint == 'auto':
-        checkpoint = find_checkpoint(cfg.work_dir, trust)
+        checkpoint = find_checkpoint(cfg, trust)
     if checkpoint:
         cfg.resume, cfg.load_from = True, checkpoint
     else:
@@ -64,51 +108,135 @@ def use_resume(cfg: Config, checkpoint: str, trust: bool = False) -> None:
                   'current')
 
 
-def find_checkpoint(work_dir: str | Path, trust: bool = False) -> str | None:
+def find_checkpoint(cfg: Config, trust: bool = False) -> str | None:
     """Finds the checkpoint to resume: the last or, if that is damaged, the one before.
 
     Args:
-        work_dir: Folder with ``last_checkpoint``, which names the last one.
+        cfg: A config for training.
         trust: Whether checkpoints may contain arbitrary objects; loading them may run code.
 
     Returns:
-        The checkpoint; None if no run has saved one.
+        The checkpoint; None if no training has saved one.
 
     Raises:
         UserError: If all of them are damaged.
     """
-    work_dir = Path(work_dir).absolute()
-    folders, names, files = [work_dir], [r'(iter|epoch)_\d+\.pth'], []
-    pointer = work_dir / 'last_checkpoint'
-    if pointer.is_file() and (text := pointer.read_text(errors='replace').strip('\0\n ')):
-        last = Path(text)
-        local = work_dir / last.name  # the work dir may have been copied
-        files.append(local if local.is_file() else last)
-        folders.append(last.parent)  # of a checkpoint hook with an out_dir
-        names.append(re.sub(r'\d+(?!.*\d)', r'\\d+', re.escape(last.name)))
-    others = [file for folder in folders for file in folder.glob('*')
-              if re.fullmatch('|'.join(names), file.name)]
-    others.sort(key=lambda file: [*map(int, re.findall(r'\d+', file.name))][-1:], reverse=True)
     faults = []
-    for file in dict.fromkeys(files + others):
+    for file in list_checkpoints(cfg):
         fault = _find_fault(file, trust)
         if fault is None:
             return str(file)
         faults.append(f"{file} can't be resumed: {fault}")
         print_log(faults[-1], 'current', logging.WARNING)
     if faults:
-        raise UserError(f'{faults[0]}. {work_dir} has no other. Use --resume CHECKPOINT, or '
+        raise UserError(f'{faults[0]}. {cfg.work_dir} has no other. Use --resume CHECKPOINT, or '
                         'another --work-dir to start from scratch')
     return None
 
 
+def list_checkpoints(cfg: Config) -> list[Path]:
+    """Lists a training's checkpoints, the last one first, without the best ones.
+
+    They are where the checkpoint hook saves them, or beside the one that ``last_checkpoint`` in
+    the work dir names, which is the last one, even if it is missing.
+    """
+    work_dir = Path(cfg.work_dir).absolute()
+    hook = cfg.get('default_hooks', {}).get('checkpoint') or {}
+    folders, names, last = {work_dir}, [r'(?:iter|epoch)_(\d+)\.pth'], []
+    if hook.get('out_dir'):
+        folders.add(Path(hook['out_dir']).absolute() / work_dir.name)
+    if hook.get('filename_tmpl'):
+        names.append(re.escape(hook['filename_tmpl']).replace(r'\{\}', r'(\d+)'))
+    pointer = work_dir / 'last_checkpoint'
+    if pointer.is_file() and (text := pointer.read_text(errors='replace').strip('\0\n ')):
+        named = Path(text)
+        if (work_dir / named.name).is_file():  # the work dir may have been copied
+            named = work_dir / named.name
+        last = [named]
+        folders.add(named.parent)
+        names.append(re.sub(r'\d+(?!.*\d)', r'(\\d+)', re.escape(named.name)))
+    numbers = {}
+    for file in (file for folder in folders for file in folder.glob('*')):
+        if match := re.fullmatch('|'.join(names), file.name):
+            numbers[file] = max(int(number) for number in match.groups('-1'))
+    return [*dict.fromkeys(last + sorted(numbers, key=numbers.get, reverse=True))]
+
+
+def check_state(checkpoint: dict, name: str) -> None:
+    """Checks that a checkpoint, called ``name``, has what a training continues from.
+
+    Raises:
+        UserError: If it does not, as the best ones, which are saved without optimizer.
+    """
+    found = checkpoint | checkpoint.get('meta', {})
+    kinds = dict(epoch=int, iter=int, message_hub=dict, optimizer=dict)
+    missing = [key for key, kind in kinds.items() if not isinstance(found.get(key), kind)]
+    if missing:
+        raise UserError(f"{name} can't be resumed: it holds no state of a training "
+                        f'({", ".join(missing)}). To start anew from its weights, give it as '
+                        'load_from, without --resume')
+
+
+def check_training(runner: Runner, checkpoint: dict, name: str) -> None:
+    """Checks that a checkpoint, called ``name``, is of the training that the config describes.
+
+    mmengine takes what is in a checkpoint from there, even where the config differs, and the
+    training's length and data from the config. Smaller differences are told.
+
+    Raises:
+        UserError: If neither the one training nor the other would be continued.
+    """
+    if not isinstance(runner.optim_wrapper, OptimWrapper):  # there are several
+        return
+    schedules = [schedule.state_dict() for schedule in runner.param_schedulers or ()]
+    own = _settings(dict(optimizer=runner.optim_wrapper.state_dict(), param_schedulers=schedules,
+                         meta=dict(total_batch_size=total_batch_size(runner))))
+    saved = _settings(checkpoint)
+    saved.setdefault('total_batch_size', own['total_batch_size'])
+    if 'ema_state_dict' in checkpoint and not any(isinstance(h, EMAHook) for h in runner.hooks):
+        saved['EMAHook'] = 'used'
+    found = {key: f'{key}={saved.get(key)} (now {own.get(key)})'
+             for key in own | saved if own.get(key) != saved.get(key)}
+    if mixed := [text for key, text in found.items() if key not in own or key not in saved
+                 or key == 'groups' or key.startswith('param_scheduler')]:
+        raise UserError(f"{name} can't be resumed with another config, since that would mix two "
+                        f'trainings: it was saved with {", ".join(mixed[:3])}. Restore that, or '
+                        'start anew from its weights: give it as load_from, without --resume')
+    if found:
+        runner.logger.warning(
+            f'{name} was saved with {", ".join(found.values())}. What is of the optimizer is taken '
+            'from there, the batch size from the config')
+
+
+def _settings(checkpoint: dict) -> dict[str, Any]:
+    """What a config determines in a checkpoint."""
+    groups = checkpoint['optimizer'].get('param_groups', [])
+    found = dict(groups=len(groups)) | {
+        f'optimizer.{key}': [group.get(f'initial_{key}', group[key]) for group in groups]
+        for key in ('lr', 'weight_decay', 'momentum', 'betas') if groups and key in groups[0]}
+    found |= {key: value[0] for key, value in found.items()
+              if key != 'groups' and value == value[:1] * len(value)}
+    found |= {f'param_scheduler.{i}.{key}': schedule[key]
+              for i, schedule in enumerate(checkpoint.get('param_schedulers', ()))
+              for key in schedule if key in SCHEDULE}
+    return found | {key: value for key, value in checkpoint['meta'].items()
+                    if key == 'total_batch_size'}
+
+
+def total_batch_size(runner: Runner) -> int:
+    """The training's batch size over all processes, 0 if there is no fixed one."""
+    return getattr(runner.train_dataloader.batch_sampler, 'batch_size', 0) * get_world_size()
+
+
 def _find_fault(path: Path, trust: bool) -> str | None:
-    """Finds what is wrong with a checkpoint, by loading it and its checksums."""
+    """Finds what is wrong with a checkpoint, by its state and its checksums."""
     from cbsa_mm.inference import load_checkpoint  # here, to avoid a circular import
     try:
-        load_checkpoint(path, trust=trust)
+        check_state(load_checkpoint(path, trust=trust), 'it')
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
+            # PyTorch reads none of what is marked as a folder, which a checksum does not show.
+            folders = (file.filename for file in archive.infolist() if file.external_attr)
+            damaged = archive.testzip() or next(folders, None)
         return damaged and f'{damaged} in it is damaged'
     except Exception as error:  # any kind, depending on which byte is wrong
         return str(error) or type(error).__name__

@@ -124,7 +124,7 @@ def data(dataset):
 @pytest.mark.parametrize('config, message', [
     # Sizes of 0.
     (dict(model=dict(type='EncoderDecoder', test_cfg=dict(stride=(0, 8))), default_scope='mmseg'),
-     r'model.test_cfg.stride=\(0, 8\) must not be 0'),
+     r'model.test_cfg.stride=\(0, 8\) should be above 0'),
     # Text for numbers, also of base classes, and for dicts.
     (dict(train_cfg='x'), "train_cfg should be a dict, got 'x'"),
     (dict(optim_wrapper=dict(optimizer=dict(type='AdamW', lr='fast'))),
@@ -167,9 +167,18 @@ def data(dataset):
      'custom_hooks.0.strict: StrictLoadHook has no such argument'),
     (dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', intervall=3))),
      r'default_hooks.checkpoint.intervall: .*interval\?'),
+    (dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', keep=3))),
+     'default_hooks.checkpoint.keep: CheckpointHook has no such argument'),
     (dict(visualizer=dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend', dir=1)])),
      r'visualizer.vis_backends.0.dir: LocalVisBackend .*save_dir'),
     (dict(log_processor=dict(by_epochs=False)), r'log_processor.by_epochs: .*mean by_epoch\?'),
+    # Values.
+    (dict(train_cfg=dict(max_iters=-1)), 'train_cfg.max_iters=-1 should be a whole number of a'),
+    (dict(train_cfg=dict(val_interval=0)), 'train_cfg.val_interval=0 should be a whole number of'),
+    (dict(val_dataloader=dict(batch_size=0)), 'val_dataloader.batch_size=0 should be a whole'),
+    (dict(randomness=dict(seed=-1)), 'randomness.seed=-1 should be a whole number from 0 to'),
+    (dict(randomness=dict(seed='abc')), "randomness.seed='abc' should be a whole number from 0"),
+    (dict(log_level='LOUD'), "log_level='LOUD' should be DEBUG, INFO, WARNING, ERROR or CRITICAL"),
     # Types.
     (dict(model=dict(type='CTB')), r'model.type: mmengine has no CTB \(did you mean CBT\?\). '
      r'Register your own modules with custom_imports=dict\(imports=\[MODULE\]\)'),

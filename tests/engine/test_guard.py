@@ -81,6 +81,13 @@ def test_bad_steps_in_a_row_stop_the_run(tmp_path):
     assert saved['state_dict']['weight'].isfinite().all()
 
 
+@pytest.mark.parametrize('count', [4, 12])
+def test_losses_of_zero_from_the_start_stop_the_run(count, tmp_path):
+    with pytest.raises(UserError, match=f'the loss was 0 in all of the first {min(count, 10)}'):
+        train(tmp_path / 'a', [0] * count)
+    train(tmp_path / 'b', [0] * 9 + [1] + [0] * 11)
+
+
 def test_the_number_is_chosen(tmp_path):
     train(tmp_path / 'a', [math.nan] * 4 + [1], max_bad_steps=5)
     with pytest.raises(UserError, match='2 times in a row: iteration 1'):

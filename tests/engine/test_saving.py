@@ -2,12 +2,15 @@
 import errno
 import os
 import shutil
+import subprocess
+import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from small_runner import small_runner
 
 from cbsa_mm.engine import (
@@ -17,6 +20,7 @@ from cbsa_mm.engine import (
     saving,
     use_resume,
 )
+from cbsa_mm.engine.saving import check_training, claim_work_dir
 from cbsa_mm.errors import UserError
 
 
@@ -28,12 +32,23 @@ def said(monkeypatch):
     return texts
 
 
+def find(work_dir, **hook):
+    return find_checkpoint(Config(dict(work_dir=str(work_dir),
+                                       default_hooks=dict(checkpoint=hook))))
+
+
+def state(**kwargs):
+    """The content of a checkpoint of a training."""
+    return dict(state_dict=dict(a=torch.ones(1000)), meta=dict(epoch=0, iter=1), message_hub={},
+                optimizer={}) | kwargs
+
+
 @pytest.fixture
 def work_dir(tmp_path):
     """Checkpoints, by their ages from old to new, the last of which last_checkpoint names."""
     for i, name in enumerate(['iter_9', 'best_mIoU_iter_9', 'iter_24', 'iter_12', 'iter_6']):
         file = tmp_path / f'{name}.pth'
-        torch.save(dict(state_dict=dict(a=torch.ones(1000))), file)
+        torch.save(state(), file)
         os.utime(file, (1e9 + i, 1e9 + i))  # a clock may go back
     (tmp_path / 'last_checkpoint').write_text(f'{tmp_path}/iter_24.pth')
     return tmp_path
@@ -63,24 +78,25 @@ def test_a_damaged_checkpoint_is_passed_over(damage, fault, work_dir, said):
         file.write_bytes(damage(file.read_bytes())) if damage else file.unlink()
 
     spoil('iter_24')
-    assert find_checkpoint(work_dir) == f'{work_dir}/iter_12.pth'
+    assert find(work_dir) == f'{work_dir}/iter_12.pth'
     assert said[0].startswith(f"{work_dir}/iter_24.pth can't be resumed: ") and fault in said[0]
     spoil('iter_12')
     spoil('iter_9')
-    assert find_checkpoint(work_dir) == f'{work_dir}/iter_6.pth'  # the best has no optimizer
+    assert find(work_dir) == f'{work_dir}/iter_6.pth'  # the best has no optimizer
     spoil('iter_6')
     with pytest.raises(UserError, match=f"iter_24.pth can't be resumed: .*{fault}.* has no other. "
                        'Use --resume CHECKPOINT'):
-        find_checkpoint(work_dir)
+        find(work_dir)
 
 
 def test_any_flipped_bit_is_found(work_dir, said):
     file = work_dir / 'iter_24.pth'
     content = file.read_bytes()
     size = len(content)
-    for place in {*range(60), *range(60, size, 97), *range(size - 400, size)}:
-        file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1:])
-        if find_checkpoint(work_dir) == str(file):  # the bit is of a date or the like
+    places = {*range(60), *range(60, size, 97), *range(size - 400, size)}
+    for place, bit in product(places, (1, 16)):
+        file.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1:])
+        if find(work_dir) == str(file):  # the bit is of a date or the like
             assert torch.load(file, weights_only=True)['state_dict']['a'].equal(torch.ones(1000))
 
 
@@ -88,25 +104,105 @@ def test_the_pointer_is_no_obstacle(work_dir):
     pointer = work_dir / 'last_checkpoint'
     for text in (b'', b'\0' * 20, b'\xff\xfe', b'iter_24.pth\n'):
         pointer.write_bytes(text)
-        assert find_checkpoint(work_dir) == f'{work_dir}/iter_24.pth'
+        assert find(work_dir) == f'{work_dir}/iter_24.pth'
     pointer.unlink()
-    assert find_checkpoint(work_dir) == f'{work_dir}/iter_24.pth'
+    assert find(work_dir) == f'{work_dir}/iter_24.pth'
 
 
 def test_checkpoints_of_other_names_and_places(tmp_path):
     for number in (8, 9, 10):
         file = tmp_path / f'elsewhere/v2_step{number}.ckpt'
         file.parent.mkdir(exist_ok=True)
-        torch.save(dict(state_dict=dict(a=torch.ones(1))), file)
+        torch.save(state(), file)
     (tmp_path / 'last_checkpoint').write_text(str(file))
-    assert find_checkpoint(tmp_path) == str(file)
+    assert find(tmp_path) == str(file)
     file.write_bytes(b'')
-    assert find_checkpoint(tmp_path) == str(file).replace('10', '9')
+    assert find(tmp_path) == str(file).replace('10', '9')
+    (tmp_path / 'last_checkpoint').unlink()
+    assert find(tmp_path) is None
+    (tmp_path / 'elsewhere').rename(tmp_path / tmp_path.name)
+    assert find(tmp_path, out_dir=tmp_path, filename_tmpl='v2_step{}.ckpt').endswith('step9.ckpt')
+
+
+def test_what_cannot_be_resumed_is_passed_over(work_dir, said):
+    for change in (dict(optimizer=None), dict(meta=dict(epoch=0)), dict(message_hub=[])):
+        torch.save(state(**change), work_dir / 'iter_24.pth')
+        assert find(work_dir) == f'{work_dir}/iter_12.pth'
+
+
+def claim(work_dir, **cfg):
+    claim_work_dir(Config(dict(work_dir=str(work_dir), launcher='none', **cfg)))
+
+
+def test_a_work_dir_has_one_training_at_a_time(tmp_path):
+    code = f"""if True:
+        import time
+        from test_saving import claim
+        claim({str(tmp_path)!r})
+        print(flush=True)
+        time.sleep(60)
+    """
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    with subprocess.Popen([sys.executable, '-c', code], text=True, stdout=subprocess.PIPE,
+                          env=os.environ | dict(PYTHONPATH=path)) as other:
+        assert other.stdout.readline()
+        with pytest.raises(UserError, match=f'another training is using {tmp_path}: '):
+            claim(tmp_path, resume=True)
+        other.kill()
+    claim(tmp_path)
+    claim(tmp_path)  # the next one of the same process
+
+
+def test_checkpoints_are_not_replaced(work_dir):
+    with pytest.raises(UserError, match=f'{work_dir} has checkpoints, such as iter_24.pth, which a '
+                       'new training would replace: continue theirs with --resume'):
+        claim(work_dir)
+    claim(work_dir, resume=True)
+    with pytest.raises(UserError, match=f"can't write to the work dir {work_dir}/iter_9.pth: File"):
+        claim(work_dir / 'iter_9.pth')
+
+
+def a_training(work_dir, hooks=(), end=8, **optimizer):
+    runner = small_runner(work_dir, [1] * 8, [*hooks])
+    runner.optim_wrapper = runner.build_optim_wrapper(
+        dict(optimizer=dict(type='SGD', lr=0.1) | optimizer))
+    runner.param_schedulers = runner.build_param_scheduler(
+        dict(type='PolyLR', power=0.9, end=end, by_epoch=False))
+    return runner
+
+
+@pytest.mark.parametrize('now, message', [
+    (dict(end=12), r'param_scheduler.0.end=8 \(now 12\)'),
+    (dict(type='AdamW'), r'optimizer.momentum=0 \(now None\), optimizer.betas=None'),
+    ({}, 'EMAHook=used'),
+])
+def test_trainings_are_not_mixed(now, message, tmp_path):
+    runner = a_training(tmp_path / '1', [EMAHook()])
+    saved = dict(optimizer=runner.optim_wrapper.state_dict(), meta={}, ema_state_dict={},
+                 param_schedulers=[runner.param_schedulers[0].state_dict()])
+    check_training(a_training(tmp_path / '2', [EMAHook()]), saved, 'a.pth')
+    with pytest.raises(UserError, match=f"a.pth can't be resumed .*: it was saved with {message}"):
+        check_training(a_training(tmp_path / '3', [] if not now else [EMAHook()], **now), saved,
+                       'a.pth')
+
+
+def test_smaller_differences_are_told(tmp_path, monkeypatch):
+    first, second = a_training(tmp_path / '1'), a_training(tmp_path / '2', lr=0.2, weight_decay=1)
+    saved = dict(optimizer=first.optim_wrapper.state_dict(), meta=dict(total_batch_size=4),
+                 param_schedulers=[first.param_schedulers[0].state_dict()])
+    told = []
+    monkeypatch.setattr(second.logger, 'warning', told.append)
+    check_training(second, saved, 'a.pth')
+    assert told == ['a.pth was saved with optimizer.lr=0.1 (now 0.2), optimizer.weight_decay=0 '
+                    '(now 1), total_batch_size=4 (now 1). What is of the optimizer is taken from '
+                    'there, the batch size from the config']
 
 
 def test_a_copied_work_dir_goes_on_from_its_own(work_dir, tmp_path_factory):
     copy = shutil.copytree(work_dir, tmp_path_factory.mktemp('copy') / 'work')
-    assert find_checkpoint(copy) == f'{copy}/iter_24.pth'
+    assert find(copy) == f'{copy}/iter_24.pth'
+    (copy / 'iter_24.pth').write_bytes(b'')
+    assert find(copy) == f'{copy}/iter_12.pth'  # nor from a damaged one to that of the first
 
 
 class Score(Hook):
@@ -183,4 +279,4 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
                        '--resume'):
         train(tmp_path, 4, 1)
     assert names(tmp_path) == {'iter_2.pth', 'last_checkpoint'}
-    assert find_checkpoint(tmp_path) == f'{tmp_path}/iter_2.pth'
+    assert find(tmp_path) == f'{tmp_path}/iter_2.pth'
