@@ -126,7 +126,7 @@ def data(dataset):
     (dict(model=dict(type='EncoderDecoder', test_cfg=dict(stride=(0, 8))), default_scope='mmseg'),
      r'model.test_cfg.stride=\(0, 8\) should be above 0'),
     # Text for numbers, also of base classes, and for dicts.
-    (dict(train_cfg='x'), "train_cfg should be a dict, got 'x'"),
+    (dict(train_cfg='x'), "train_cfg='x' should be a dict"),
     (dict(optim_wrapper=dict(optimizer=dict(type='AdamW', lr='fast'))),
      "optim_wrapper.optimizer.lr='fast' should be a number, such as 0.001"),
     (dict(model=dict(type='PlainViT', drop_path_rate='x')), "model.drop_path_rate='x' should be a"),
