@@ -10,6 +10,7 @@ the images is put aside for validation. What is written is a new folder with a c
 inherits from a shipped one, and lists of the images. Nothing that exists is changed.
 """
 import runpy
+import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -74,7 +75,8 @@ def main(args: Namespace) -> None:
     print(f'{config}, with lists of {len(data.train)} images to train on and {len(data.val)} to '
           'validate on')
     faulty = check(config)
-    checkpoint = f'work_dirs/{config.stem}/{checkpoint}'
+    checkpoint = shlex.quote(f'work_dirs/{config.stem}/{checkpoint}')
+    config = shlex.quote(str(config))
     print(f'''
 {'Mend these faults first' if faulty else 'Next'}:
   python -m cbsa_mm check_data {config}
@@ -82,7 +84,8 @@ def main(args: Namespace) -> None:
   python -m cbsa_mm train {config} --resume
   python -m cbsa_mm test {config} {checkpoint}
   python -m cbsa_mm test {config} {checkpoint} --tta
-  python -m cbsa_mm predict {config} {checkpoint} IMAGES''')
+  python -m cbsa_mm predict {config} {checkpoint} IMAGES
+  python -m cbsa_mm export {config} {checkpoint}''')
     sys.exit(faulty)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
+from cbsa_mm.arguments import IMAGES
 from cbsa_mm.errors import UserError
 
 from .check_files import find_faults
 
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.pgm', '.webp')
 TRAIN = ('train', 'training')
 VAL = ('val', 'valid', 'validation', 'test', 'testing')  # the first of them that is there
 IGNORED = 255
@@ -127,9 +127,9 @@ def _find_files(folder: Path, what: str) -> list[str]:
         raise UserError(f'--{what}: there is no folder {folder}')
     files = sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob('*')
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith('.') and path.is_file())
+        if path.suffix.lower() in IMAGES and not path.name.startswith('.') and path.is_file())
     if not files:
-        raise UserError(f'--{what}: {folder} has no images ({", ".join(SUFFIXES)})')
+        raise UserError(f'--{what}: {folder} has no images ({", ".join(IMAGES)})')
     return files
 
 
