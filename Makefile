@@ -30,6 +30,7 @@ demo: $(DEMO_CHECKPOINT)
 	@echo "logs of training and test:    $(DEMO)/*/*.log $(DEMO)/test/*/*.log"
 
 $(DEMO_CHECKPOINT): .venv/installed $(shell find cbsa_mm configs -name '*.py')
+	rm -f $(DEMO)/*.pth
 	python tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO)
 
 test: .venv/installed

@@ -112,7 +112,7 @@ def test_images_of_all_kinds_train(folders, run_tool):
      r"the checkpoint hook's save_best='mIoUs' is not measured \(did you mean mIoU\?\), only aAcc"),
     ('cbt-t_shapes', ['val_dataloader.dataset.pipeline.1.type=Resize',
                       'val_dataloader.dataset.pipeline.1.scale=(64, 64)'],
-     'validation would fail: AttributeError: .*gt_sem_seg'),
+     'validation would fail: KeyError: .*gt_sem_seg'),
     # Sizes that don't go together.
     ('cbt-t_shapes', ['model.backbone.arch.num_heads=5'],
      'cbt-t_shapes.py: num_heads=5 does not divide embed_dims=16; choose another number of heads'),
