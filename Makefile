@@ -38,6 +38,7 @@ demo: $(DEMO_CHECKPOINT)
 	@echo "  .venv/bin/python -m cbsa_mm explore $(DEMO_CONFIG) $(DEMO_CHECKPOINT) $(DEMO)/images/*.png"
 
 $(DEMO_CHECKPOINT): .venv/installed $(shell find cbsa_mm configs -name '*.py')
+	rm -f $(DEMO)/*.pth
 	python tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO)
 
 test: .venv/installed

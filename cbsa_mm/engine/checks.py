@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from cbsa_mm.backbones import CBT
 from cbsa_mm.checkpoints import check_pretrained, load_strictly
 from cbsa_mm.datasets import dataset_parts
-from cbsa_mm.errors import UserError, building
+from cbsa_mm.errors import UserError
 from cbsa_mm.layers.representatives import PooledRepresentatives
 
 from .check_config import suggest
@@ -82,8 +82,7 @@ class ClassCountHook(Hook):
         self._check(runner, runner.train_dataloader)
         if runner.val_loop is not None:
             self.before_val(runner)
-            with building('validation would fail'):
-                metrics = _rehearse(runner)
+            metrics = _rehearse(runner)
             for key in (key for hook in runner.hooks
                         for key in getattr(hook, 'save_best', None) or ()):
                 if metrics and key not in (*metrics, 'auto'):
@@ -119,9 +118,12 @@ def _rehearse(runner: Runner) -> dict[str, float]:
             batch = loop.dataloader.collate_fn([loop.dataloader.dataset[0]])
             loop.evaluator.process(runner.model.val_step(batch), batch)
             return loop.evaluator.evaluate(get_world_size())
-    except (IndexError, KeyError, TypeError) as error:  # of odd options or labels
-        raise ValueError(f'{type(error).__name__}: {error}. Check val_evaluator, and the pipeline '
-                         'of val_dataloader.dataset') from error
+    except UserError:
+        raise
+    except Exception as error:  # any kind, depending on the metric
+        raise UserError(f'validation would fail: {type(error).__name__}: '
+                        f'{" ".join(str(error).split())}. Check val_evaluator, and the pipeline of '
+                        'val_dataloader.dataset') from error
     finally:
         runner.logger.disabled = False
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -93,8 +92,9 @@ def test_any_flipped_bit_is_found(work_dir, said):
     file = work_dir / 'iter_24.pth'
     content = file.read_bytes()
     size = len(content)
-    places = {*range(60), *range(60, size, 97), *range(size - 400, size)}
-    for place, bit in product(places, (1, 16)):
+    flips = [(place, 1) for place in {*range(0, size, 97), *range(size - 300, size)}]
+    entry = content.rfind(b'PK\1\2', 0, content.rfind(b'PK\1\2'))
+    for place, bit in [*flips, (entry + 38, 16)]:  # the latter makes the entry a folder
         file.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1:])
         if find(work_dir) == str(file):  # the bit is of a date or the like
             assert torch.load(file, weights_only=True)['state_dict']['a'].equal(torch.ones(1000))
@@ -173,7 +173,7 @@ def a_training(work_dir, hooks=(), end=8, **optimizer):
 
 @pytest.mark.parametrize('now, message', [
     (dict(end=12), r'param_scheduler.0.end=8 \(now 12\)'),
-    (dict(type='AdamW'), r'optimizer.momentum=0 \(now None\), optimizer.betas=None'),
+    (dict(type='AdamW'), r'.*optimizer.momentum=0 \(now None\)'),
     ({}, 'EMAHook=used'),
 ])
 def test_trainings_are_not_mixed(now, message, tmp_path):
