@@ -1,7 +1,12 @@
 """Errors that a user can fix."""
 from collections.abc import Iterator
 from contextlib import contextmanager
+from linecache import getline
+from pathlib import Path
+from traceback import walk_tb
 from unicodedata import category
+
+from cbsa_mm.require import MissingLibraryError
 
 
 class UserError(ValueError):
@@ -19,22 +24,26 @@ def printable(text: str) -> str:
 
 @contextmanager
 def building(part: str) -> Iterator[None]:
-    """Turns errors that libraries raise while building a config into a :class:`UserError`.
+    """Turns errors while building a config into a :class:`UserError`.
+
+    Most are of wrong values. Those of Python itself, or without a message, tell the line, since
+    they could be a bug too.
 
     Args:
         part: The part of the config, for the message.
     """
     try:
         yield
-    except UserError:
+    except (UserError, MissingLibraryError):
         raise
-    except (AssertionError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:
         message = ' '.join(str(error).split())
-        if isinstance(error, KeyError) and 'registry' not in message:
-            raise  # a bug, like every TypeError but these two:
-        if isinstance(error, TypeError) and '__init__() missing' not in message \
-                and '__init__() got an unexpected' not in message:
-            raise
         if message == 'need at least one array to concatenate':  # mmengine's, of an empty data set
             message = 'it has no images: check its data_root, data_prefix, suffixes and lists'
+        elif not message or 'registry' not in message and isinstance(
+                error, TypeError | AttributeError | LookupError | ArithmeticError):
+            *_, (frame, line) = walk_tb(error.__traceback__)
+            file = Path(frame.f_code.co_filename)
+            message = (f'{message or getline(str(file), line).strip()} ({type(error).__name__} in '
+                       f'{file.parent.name}/{file.name}, line {line})')
         raise UserError(f'{part}: {message}') from error

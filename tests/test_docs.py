@@ -34,7 +34,7 @@ LEFT_OUT = {
     ' --amp': 'needs a GPU',
     'timm://': 'fetches from the net',
     '--voc': 'tests/test_zero_shot.py makes up the data',
-    'python -m cbsa_mm': 'run by tests/test_package.py, from the wheel',
+    'python -m cbsa_mm': 'run by tests/test_package.py, from the wheel, and tests/test_new.py',
 }
 # What makes a command short, or keeps it from waiting for somebody.
 SHORTER = {

@@ -1,5 +1,6 @@
 """The explorer, also as a person uses it: in a browser."""
 import json
+import runpy
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from PIL import Image
 from tool_process import ROOT, serving
 
 from cbsa_mm.datasets.shapes import SHAPES, render
+from cbsa_mm.engine import load_config
+from cbsa_mm.errors import UserError
+from cbsa_mm.inference import load_model
 
 
 @pytest.fixture(scope='module')
@@ -131,9 +135,17 @@ def test_uploads_are_of_the_page_alone_bounded_and_deleted(serve):
 def test_images_of_too_many_pixels(run_tool, tmp_path, monkeypatch):
     pytest.importorskip('gradio', reason='gradio is not installed')
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', None)  # the tool sets it, for this process
-    Image.new('1', (8000, 8000)).save(tmp_path / 'a.png')  # of 8 KB
-    with pytest.raises(SystemExit, match='image a.png has more than 33,554,432 pixels'):
+    Image.new('1', (8000, 4000)).save(tmp_path / 'a.png')  # of 4 KB
+    with pytest.raises(SystemExit, match='image a.png has more than 16,777,216 pixels'):
         run_tool('explore', ROOT / 'configs/cbt/cbt-t_shapes.py', 'none', 'a.png')
+
+
+def test_inputs_of_too_many_pixels(tmp_path):
+    open_image = runpy.run_path(ROOT / 'tools/analysis_tools/explore.py')['open_image']
+    cfg = load_config(ROOT / 'configs/cbt/cbt-t_shapes.py')
+    Image.new('RGB', (2048, 1032)).save(tmp_path / 'a.png')
+    with pytest.raises(UserError, match='the model would see 1032 x 2048 pixels, more than 2,097'):
+        open_image(cfg, load_model(cfg, 'none'), tmp_path / 'a.png')
 
 
 def test_predictions_let_the_image_through():

@@ -1,4 +1,5 @@
 """``python -m cbsa_mm TOOL``."""
+import subprocess
 import sys
 
 import pytest
@@ -12,7 +13,8 @@ def test_lists_the_tools_of_all_folders(monkeypatch):
     with pytest.raises(SystemExit, match='usage: python -m cbsa_mm TOOL') as error:
         command.main()
     listed = str(error.value).partition('one of ')[2].partition(';')[0]
-    assert listed.split(', ') == sorted(path.stem for path in (ROOT / 'tools').rglob('*.py'))
+    tools = [*(ROOT / 'tools').rglob('*.py'), *(ROOT / 'tools').rglob('*.sh')]
+    assert listed.split(', ') == sorted(path.stem for path in tools)
 
 
 def test_runs_a_tool_of_a_subfolder(monkeypatch, tmp_path, capsys):
@@ -23,3 +25,10 @@ def test_runs_a_tool_of_a_subfolder(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sys, 'argv', ['cbsa_mm', 'show', '--help'])
     command.main()
     assert capsys.readouterr().out == f'{[str(tool), "--help"]}\n'
+
+
+def test_runs_a_script_of_bash():
+    told = subprocess.run([sys.executable, '-m', 'cbsa_mm', 'dist_train'], cwd=ROOT,
+                          capture_output=True, text=True)
+    assert told.returncode == 2
+    assert 'dist_train.sh CONFIG GPUS' in told.stderr

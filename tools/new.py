@@ -51,7 +51,7 @@ def read_names(path: Path | None) -> list[str] | None:
     if path is None:
         return None
     try:
-        names = [line.strip() for line in path.read_text(encoding='utf-8').splitlines()]
+        names = [line.strip() for line in path.read_text(encoding='utf-8-sig').splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--classes: can't read {path} ({error})") from error
     names = [name for name in names if name]

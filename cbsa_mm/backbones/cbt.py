@@ -94,6 +94,9 @@ class CBT(BaseModule):
         self.frozen_stages = frozen_stages
 
         height, width = (img_size, img_size) if isinstance(img_size, int) else img_size
+        if min(height, width, patch_size) < 1:
+            raise ValueError('img_size and patch_size must be positive, got '
+                             f'{img_size} and {patch_size}')
         self.grid = (-(-height // patch_size), -(-width // patch_size))
         self.stem = STEMS[stem](in_channels, self.embed_dims, patch_size)
         self.cls_token = nn.Parameter(torch.randn(1, 1, self.embed_dims))
@@ -265,6 +268,9 @@ def resolve_arch(arch: str | dict) -> dict:
         if not required <= set(arch) <= required | optional:
             raise ValueError(f'arch as a dict must have the keys {sorted(required)} and may have '
                              f'{sorted(optional)}, got {sorted(arch)}')
+        for name, size in arch.items():
+            if size is not None and (not isinstance(size, int) or size < 1):
+                raise ValueError(f'{name} in arch must be a positive integer, got {size!r}')
         return arch
     if arch not in ARCHS:
         raise ValueError(f'unknown arch {arch!r}: choose from {", ".join(ARCHS)}, or give a dict '

@@ -68,8 +68,7 @@ tta_pipeline = [
     ])
 ]
 {data}
-# {epochs} epochs of {iters} iterations.
-max_iters = {max_iters}
+max_iters = {max_iters}  # {epochs} epochs of {iters} iterations
 val_interval = {val_interval}
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, begin=0, end={warmup}, by_epoch=False),
@@ -140,7 +139,7 @@ def write_new(folder: Path, data: OwnData, base: str, crop: int | None = None,
         crop: Side of the squares to train on; by default that of ``base``, or less for small
             images.
         epochs: How often each image is trained on; by default 64 times in segmentation, or as
-            often as makes 2000 iterations, and 100 times in classification.
+            often as makes 2000 iterations (20 are the least), and 100 times in classification.
 
     Returns:
         The config, and the name of the checkpoint that its training ends with.
@@ -212,8 +211,8 @@ def _segmentation(shipped: Config, data: OwnData, sizes: dict, epochs: int | Non
                   head: str) -> tuple[str, str]:
     crop, batch_size = sizes['crop'], min(8, len(data.train))
     iters = ceil(len(data.train) / batch_size)
-    epochs = epochs or max(64, ceil(2000 / iters))
-    max_iters = max(epochs * iters, 20)
+    epochs = max(epochs or max(64, ceil(2000 / iters)), ceil(20 / iters))
+    max_iters = epochs * iters
     val_interval = ceil(max_iters / 10)
     slide = shipped.model.test_cfg.get('mode') == 'slide'
     stride = max(crop - 32, crop // 2)

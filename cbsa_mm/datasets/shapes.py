@@ -131,7 +131,7 @@ class ShapesDataset(BaseDataset):
         kwargs: :class:`mmengine.dataset.BaseDataset`'s arguments, such as ``pipeline``.
 
     Raises:
-        ValueError: If ``task`` is neither of the two.
+        ValueError: If ``task`` is neither of the two, or ``size`` is not positive.
     """
 
     def __init__(self,
@@ -142,6 +142,8 @@ class ShapesDataset(BaseDataset):
                  **kwargs) -> None:
         if task not in ('segmentation', 'classification'):
             raise ValueError(f"task must be 'segmentation' or 'classification', got {task!r}")
+        if size < 1:
+            raise ValueError(f'size must be at least 1, got {size}')
         self.task = task
         self.num_images = num_images
         self.seed = seed

@@ -1,6 +1,7 @@
 """Checks the types in a config, and their arguments, before anything is built."""
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from inspect import Parameter, getmro, getsource, isclass, signature
 from typing import Any
@@ -32,6 +33,10 @@ PLACES = {
     r'(visualizer\.)?vis_backends\.\d+': ('VISBACKENDS', ),
     r'log_processor': ('LOG_PROCESSORS', ),
 }
+# What has to be a dict, or None.
+PARTS = ['model', 'optim_wrapper', *(f'{split}_{part}' for split in ('train', 'val', 'test')
+                                     for part in ('dataloader', 'cfg'))]
+SIZES = {'crop_size', 'img_size', 'patch_size', 'scale', 'size', 'stride'}  # never 0
 # Default types.
 DEFAULTS = dict(optim_wrapper='OptimWrapper', log_processor='LogProcessor')
 DEFAULTS |= {f'{split}_dataloader': DataLoader for split in ('train', 'val', 'test')}
@@ -47,13 +52,24 @@ def check_config(cfg: Config) -> None:
         cfg: The config. The modules of its ``default_scope`` are imported.
 
     Raises:
-        UserError: If a type or an argument is unknown. The message names its key and suggests a
-            correction.
+        UserError: If a type or an argument is unknown, a size is 0, or there is text where a
+            number should be, or no dict where one should be. The message names its key and suggests
+            a correction.
     """
-    for path, part, scope in _walk(cfg.to_dict(), cfg.get('default_scope', 'mmengine')):
-        for pattern, registries in PLACES.items():
-            if re.fullmatch(pattern, path):
-                _check(path, part, registries, scope)
+    for key in PARTS:
+        if not isinstance(cfg.get(key) or {}, dict):
+            raise UserError(f'{key} should be a dict, got {cfg[key]!r}')
+    default_scope = cfg.get('default_scope', 'mmengine')
+    # What is inherited by package name is looked up in the innermost scope.
+    with registry.DefaultScope.overwrite_default_scope(default_scope):
+        for path, part, scope in _walk(cfg.to_dict(), default_scope):
+            for key in SIZES & part.keys():
+                sides = part[key] if isinstance(part[key], list | tuple) else [part[key]]
+                if any(side == 0 and side is not False for side in sides):
+                    raise UserError(f'{path}.{key}={part[key]!r} must not be 0'.lstrip('.'))
+            for pattern, registries in PLACES.items():
+                if re.fullmatch(pattern, path):
+                    _check(path, part, registries, scope)
 
 
 def _walk(value: Any, scope: str, path: str = '') -> Iterator[tuple[str, dict, str]]:
@@ -86,6 +102,10 @@ def _check(path: str, part: dict, registries: tuple[str, ...], scope: str) -> No
             name = getattr(build, '__name__', build)
             raise UserError(f'{path}.{key}: {name} has no such argument{advice}. It takes '
                             f'{", ".join(sorted(names)) or "none"}')
+    for key, value in part.items():
+        if isinstance(value, str) and type(_default(build, key)) in (int, float):
+            raise UserError(f'{path}.{key}={value!r} should be a number, such as '
+                            f'{_default(build, key)}')
 
 
 def _find(path: str, name: str, registries: tuple[str, ...], scope: str) -> Callable:
@@ -132,6 +152,15 @@ def _arguments(build: Callable) -> tuple[set[str], bool]:
         if not re.search(rf'(\.__init__|return \w+)\(([^()]|\([^()]*\))*\*\*{rest[0]}', source):
             return names - {'self'}, False
     return names - {'self'}, isclass(cls)
+
+
+def _default(build: Callable, name: str) -> Any:
+    """The default of an argument of a class, its bases or a function; None if it has none."""
+    for owner in getmro(build) if isclass(build) else [build]:
+        with suppress(TypeError, ValueError):  # Python cannot inspect it
+            if name in (parameters := signature(owner).parameters):
+                return parameters[name].default
+    return None
 
 
 def suggest(name: str, names: Iterable[str], cutoff: float = 0.6) -> str:

@@ -135,11 +135,12 @@ def describe(cfg: Config, model: nn.Module, size: tuple[int, int], fixed_size: b
     settings = {**cfg.get('data_preprocessor', {}), **cfg.model.get('data_preprocessor', {})}
     rgb = settings.get('to_rgb') or settings.get('bgr_to_rgb')
     mean, std = (getattr(preprocessor, key, None) for key in ('mean', 'std'))
+    channels = getattr(model.backbone, 'in_channels', 3)
     return dict(
         task='segmentation' if hasattr(model, 'decode_head') else 'classification',
         channel_order='RGB' if rgb else 'BGR',
-        mean=[0.] * 3 if mean is None else _to_list(mean),
-        std=[1.] * 3 if std is None else _to_list(std),
+        mean=[0.] * channels if mean is None else _to_list(mean),
+        std=[1.] * channels if std is None else _to_list(std),
         size=list(size),
         fixed_size=fixed_size,
         classes=list(meta.get('classes') or map(str, range(head.num_classes))),

@@ -134,6 +134,8 @@ def test_layer_depth(name, depth):
     (dict(attn_cfg=[dict(type='MSSA')] * 3), 'or one for each of the 12 layers, got 3'),
     (dict(attn_cfg=dict(type='CBSA', output='x')), "output must be 'free' or 'tied', got 'x'"),
     (dict(grid_offset=2), 'grid_offset must be 0 or 1, got 2'),
+    (dict(patch_size=0), 'img_size and patch_size must be positive, got 224 and 0'),
+    (dict(arch=dict(embed_dims='x', num_layers=1, num_heads=1)), 'embed_dims in arch must be'),
     (dict(frozen_stages=13), 'frozen_stages must lie between -1 and the 12 layers, got 13'),
 ])
 def test_refuses_bad_arguments(kwargs, message):

@@ -102,6 +102,22 @@ def test_a_small_file_that_would_fill_the_memory(kind, mmap, tmp_path):
         read_checkpoint(tmp_path / 'x.pth', mmap=mmap)
 
 
+class Zeros:
+    """Is pickled in a few bytes, and unpickled as 64 MiB."""
+
+    def __reduce__(self):
+        return bytearray, (2**26, )
+
+
+@pytest.mark.parametrize('protocol', [2, 4])
+@pytest.mark.parametrize('zipped', [False, True])
+def test_a_pickle_that_would_fill_the_memory(zipped, protocol, tmp_path):
+    torch.save(dict(WEIGHTS, zeros=Zeros()), tmp_path / 'x.pth', pickle_protocol=protocol,
+               _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ValueError, match=r'more than tensors and .*\(builtins.bytearray\)'):
+        read_checkpoint(tmp_path / 'x.pth')
+
+
 def write_tar(path, mode='w', name='weights.pth'):
     with tarfile.open(path, mode, format=tarfile.USTAR_FORMAT, encoding='latin-1') as file:
         file.addfile(tarfile.TarInfo(name))

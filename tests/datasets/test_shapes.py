@@ -55,6 +55,8 @@ def test_classification_labels():
         assert set(np.unique(labels)) == {0, info['gt_label'] + 1}
 
 
-def test_refuses_other_tasks():
+def test_refuses_other_tasks_and_sizes():
+    with pytest.raises(ValueError, match='size must be at least 1, got 0'):
+        ShapesDataset(size=0)
     with pytest.raises(ValueError, match="must be 'segmentation' or 'classification', got 'depth'"):
         ShapesDataset(task='depth')

@@ -122,6 +122,14 @@ def data(dataset):
 
 
 @pytest.mark.parametrize('config, message', [
+    # Sizes of 0.
+    (dict(model=dict(type='EncoderDecoder', test_cfg=dict(stride=(0, 8))), default_scope='mmseg'),
+     r'model.test_cfg.stride=\(0, 8\) must not be 0'),
+    # Text for numbers, also of base classes, and for dicts.
+    (dict(train_cfg='x'), "train_cfg should be a dict, got 'x'"),
+    (dict(optim_wrapper=dict(optimizer=dict(type='AdamW', lr='fast'))),
+     "optim_wrapper.optimizer.lr='fast' should be a number, such as 0.001"),
+    (dict(model=dict(type='PlainViT', drop_path_rate='x')), "model.drop_path_rate='x' should be a"),
     # Keys.
     (dict(model=dict(type='CBT', grid_ofset=1)),
      r'model.grid_ofset: CBT has no such argument \(did you mean grid_offset\?\). It takes arch, '),

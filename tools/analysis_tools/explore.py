@@ -62,7 +62,8 @@ except ImportError:
 PLACE, CLASS_TOKEN = 'the clicked position', 'the class token'
 OPACITY = 0.5  # of a prediction over its image
 PICTURE = 512  # approximate side of a small image on the page, in pixels
-MAX_BYTES, MAX_PIXELS = 2**25, 2**25  # of an image that is dropped on the page
+MAX_BYTES, MAX_PIXELS = 2**25, 2**24  # of an image file
+MAX_SEEN = 2**21  # pixels of the model's input, which cost about 1 GB
 
 
 class OnlyThisPage:
@@ -118,6 +119,10 @@ def check_size(path: str | Path) -> None:
 def open_image(cfg: Config, model: nn.Module, path: str) -> Opened:
     check_size(path)
     inputs, image = read_image(cfg, model, path)
+    height, width = inputs.shape[2:]
+    if height * width > MAX_SEEN:
+        raise UserError(f'the model would see {height} x {width} pixels, more than {MAX_SEEN:,}: '
+                        'scale the image down')
     with Recorder(model) as recorder:
         logits = predict(model, inputs).cpu()
     scale = max(PICTURE // max(image.shape), 1)

@@ -1,0 +1,218 @@
+"""new.py writes a config for one's own data that trains, tests and predicts as it is."""
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from pages import ROOT, commands
+from PIL import Image
+
+from cbsa_mm.datasets.new_config import palette
+
+SMALL = ['--cfg-options', 'model.backbone.arch.embed_dims=16', 'model.backbone.arch.num_layers=1',
+         'model.backbone.arch.num_heads=2', 'train_dataloader.num_workers=0',
+         'val_dataloader.num_workers=0', 'test_dataloader.num_workers=0']
+
+
+def write(path, pixels, **options):
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(pixels, np.uint8)).save(path, **options)
+
+
+@pytest.fixture
+def new(run_tool, capsys):
+    """Runs the tool: its exit code or message, and what it printed."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as end:
+            run_tool('new', *arguments)
+        printed, usage = capsys.readouterr()
+        return (usage if end.value.code == 2 else end.value.code), printed
+
+    return run
+
+
+@pytest.fixture
+def masked():
+    """Pairs an image with a mask of 0, 1, 2 and 255, as ``masked(name)``, below data."""
+    rng = np.random.default_rng(0)
+
+    def add(name, tail='', values=(0, 1, 2, 255)):
+        write(f'data/images/{name}.jpg', rng.integers(256, size=(70, 90, 3)))
+        write(f'data/masks/{name}{tail}.png', rng.choice(values, size=(70, 90)))
+
+    return add
+
+
+@pytest.fixture
+def birds():
+    """Six images in each of three folders of classes, below data."""
+    for name in ('finch', 'snow owl', 'wren'):
+        for i in range(6):
+            write(f'data/{name}/{i}.png', np.full((40, 50, 3), 40 * i))
+
+
+SEGMENT = ['--images', 'data/images', '--masks', 'data/masks']
+
+
+def test_segmentation(new, masked, run_tool):
+    for i in range(10):
+        masked(f'{i}')
+    Path('names.txt').write_text('rest\nlake\nfield\nnever seen\n')
+    code, printed = new('lakes', *SEGMENT, '--classes', 'names.txt', '--from', 'cbt-t_camvid',
+                        '--crop', 64, '--epochs', 1)
+    assert code == 0
+    assert 'no faults in train and val' in printed
+    assert 'never: never seen' in printed
+    lists = [Path(f'lakes/{split}.txt').read_text().split() for split in ('train', 'val')]
+    assert list(map(len, lists)) == [8, 2]
+    assert sorted(sum(lists, [])) == list('0123456789')
+
+    cfg = Config.fromfile('lakes/lakes.py')
+    assert cfg.model.decode_head.num_classes == len(cfg.palette) == 4
+    assert cfg.model.backbone.img_size == cfg.model.data_preprocessor.size == (64, 64)
+    assert cfg.model.decode_head.attn_cfg == dict(grid_size=8)  # as many as tokens, not ten
+    assert cfg.train_cfg.max_iters == cfg.param_scheduler[-1]['end'] == 20
+    assert cfg.default_hooks.checkpoint.interval == cfg.train_cfg.val_interval == 2
+
+    words = [command.split()[3:] for command in printed.splitlines() if 'python -m' in command]
+    assert [tool for tool, *_ in words] == ['check_data', 'train', 'train', 'test', 'test',
+                                            'predict']
+    options = [*SMALL, 'model.decode_head.in_channels=16']
+    for tool, *arguments in [words[1], words[4], words[5]]:
+        arguments = ['data/images' if word == 'IMAGES' else word for word in arguments]
+        run_tool(tool, *arguments, *options)
+    assert len([*Path('predictions/vis').iterdir()]) == 10
+
+
+def test_classification(new, birds, run_tool):
+    code, printed = new('birds', '--images', 'data', '--epochs', 1)
+    assert code == 0
+    cfg = Config.fromfile('birds/birds.py')
+    assert cfg.classes == ('finch', 'snow owl', 'wren')
+    assert cfg.model.backbone.img_size == 32
+    assert cfg.model.backbone.attn_cfg == dict(grid_size=4)
+    val = Path('birds/val.txt').read_text().splitlines()
+    assert sorted(line.split('/')[0] for line in val) == ['finch', 'snow owl', 'wren']
+    assert {line.rsplit(' ', 1)[1] for line in val if 'snow' in line} == {'1'}
+    run_tool('train', 'birds/birds.py', *SMALL, 'model.head.in_channels=16')
+    run_tool('test', 'birds/birds.py', 'work_dirs/birds/epoch_1.pth', '--tta', *SMALL,
+             'model.head.in_channels=16')
+
+
+def test_subfolders_are_the_split(new, masked):
+    for name in ('train/a/0', 'train/b/0', 'Val/a/1'):
+        masked(name, tail='_mask')
+    assert new('lakes', *SEGMENT, '--from', 'cbt-s_ade20k', '--crop', 64)[0] == 0
+    assert Path('lakes/train.txt').read_text() == 'train/a/0\ntrain/b/0\n'
+    assert Path('lakes/val.txt').read_text() == 'Val/a/1\n'
+    cfg = Config.fromfile('lakes/lakes.py')
+    assert cfg.train_dataloader.dataset.seg_map_suffix == '_mask.png'
+    assert cfg.classes == ('class 0', 'class 1', 'class 2')
+    assert cfg.model.test_cfg == dict(mode='slide', crop_size=(64, 64), stride=(32, 32))
+    assert cfg.train_cfg.max_iters == 2000
+    assert 'reduce_zero_label' not in str(cfg)
+
+
+def test_faults_in_the_data_are_told(new, masked):
+    for i in range(5):
+        masked(f'{i}')
+    write('data/masks/3.png', np.ones((9, 9)))
+    code, printed = new('lakes', *SEGMENT)
+    assert code == 1
+    assert 'masks/3.png has shape (9, 9), its image' in ' '.join(printed.split())
+    assert 'Mend these faults first' in printed
+
+
+def colour(masked):
+    write('data/masks/1.png', np.zeros((70, 90, 3)))
+
+
+def deep(masked):
+    Image.fromarray(np.full((70, 90), 300, np.uint16)).save('data/masks/1.png')
+
+
+def black_and_white(masked):
+    for i in range(3):
+        masked(i, values=(0, 255))
+
+
+@pytest.mark.parametrize('spoil, arguments, message', [
+    (None, ['--crop', 60], '--crop must be a multiple of 16'),
+    (None, ['--from', 'cbt-s_ade'], r'no shipped config cbt-s_ade \(did you mean'),
+    (None, ['--from', 'cbt-s_in1k'], 'is a config of mmpretrain: with --masks, it must be one of'),
+    (None, ['--val-share', 1], '--val-share must lie between 0 and 1, got 1'),
+    (None, ['--classes', 'none.txt'], 'none.txt'),
+    (None, ['--classes', 'two.txt'], 'the values 0, 1, 2, 255, but --classes has 2 names'),
+    (None, ['--classes', 'empty.txt'], 'empty.txt has no names, or one of them twice'),
+    (None, ['--images', 'nowhere'], '--images: there is no folder nowhere'),
+    (None, ['--images', 'empty'], '--images: empty has no images'),
+    (None, ['--masks', 'others'], 'no mask has the name of an image: 0.jpg in data/images, z.png'),
+    (lambda masked: Path('data/images/1.jpg').unlink(), [], '1 masks have no image of the same'),
+    (lambda masked: Path('data/masks/1.png').unlink(), [], '1 images have no mask .* 1. Add it'),
+    (lambda masked: Path('data/images/1.jpg').rename('data/images/1.png'), [],
+     'has files of .jpg and .png'),
+    (colour, [], 'mask data/masks/1.png is a picture in colour'),
+    (deep, [], 'mask data/masks/1.png has values from 300 to 300'),
+    (black_and_white, [], 'the values 0, 255, so there are no two classes'),
+    (lambda masked: masked('1', values=(0, 90)), [], 'of which few are used'),
+    (lambda masked: Path('data/masks/1.png').write_bytes(b''), [], 'label map .*1.png is empty'),
+    (lambda masked: Path('lakes').mkdir(), [], 'lakes is there already, and nothing is over'),
+])
+def test_refuses_segmentation(spoil, arguments, message, new, masked):
+    for i in range(3):
+        masked(f'{i}')
+    Path('two.txt').write_text('a\nb\n')
+    Path('empty.txt').write_text('\n')
+    Path('empty').mkdir()
+    write('others/z.png', np.zeros((9, 9)))
+    if spoil:
+        spoil(masked)
+    told, _ = new('lakes', *SEGMENT, *arguments)
+    assert re.search(f'new.py: error: .*{message}', told), told
+    assert not [*Path('.').glob('**/lakes.py'), *Path('.').glob('.*')]
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['--images', 'data/wren'], '0.png lies in no folder of a class: .* or, with --masks'),
+    (['--images', 'data', '--classes', 'two.txt'], '--classes has 2 names, but there are 3 fold'),
+    (['--images', 'data', '--from', 'cbt-s_ade20k'], 'without --masks, it must be one of mmpretr'),
+])
+def test_refuses_classification(arguments, message, new, birds):
+    Path('two.txt').write_text('a\nb\n')
+    told, _ = new('birds', *arguments)
+    assert re.search(f'new.py: error: .*{message}', told), told
+
+
+def test_a_class_that_is_only_validated(new):
+    for file in ('train/a/0', 'train/b/0', 'val/a/0', 'val/c/0'):
+        write(f'data/{file}.png', np.zeros((9, 9, 3)))
+    told, _ = new('birds', '--images', 'data')
+    assert 'there is nothing to train c on, only to validate' in told
+
+
+@pytest.mark.slow
+def test_tutorial(new, masked, birds, run_tool):
+    for i in range(4):
+        masked(f'{i}')
+    for folder in ('finch', 'snow owl', 'wren'):
+        Path(f'data/birds/{folder}').parent.mkdir(exist_ok=True)
+        Path(f'data/{folder}').rename(f'data/birds/{folder}')
+    Path('names.txt').write_text('background\nskin\nclothes\n')
+    for command in commands(ROOT / 'docs/tutorial.md'):
+        command = command.replace('iter_2000', 'iter_20').replace('epoch_100', 'epoch_1')
+        tool, *arguments = command.replace('IMAGES', 'data/images').split()[3:]
+        if tool == 'new':
+            assert new(*arguments, '--epochs', 1)[0] == 0
+        else:
+            head = 'head' if 'birds' in command else 'decode_head'
+            run_tool(tool, *arguments, *SMALL, f'model.{head}.in_channels=16')
+    assert Path('clothes.onnx').exists()
+
+
+def test_colours_are_those_of_pascal_voc():
+    assert palette(range(16))[13:] == [[192, 0, 128], [64, 128, 128], [192, 128, 128]]
+    assert len(set(map(tuple, palette(range(256))))) == 256
+    assert json.dumps(palette([0])) == '[[0, 0, 0]]'
