@@ -1,6 +1,7 @@
 """check_data.py finds everything that is wrong with a data set, and tells what is in it."""
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -178,8 +179,8 @@ def test_some_images_of_a_large_data_set(check):
 
 
 def test_progress_without_a_terminal(capsys, monkeypatch):
-    monkeypatch.setattr('cbsa_mm.datasets.survey.INTERVAL', 0)
-    data = ShapesDataset(num_images=16, pipeline=[dict(type='LoadImageFromFile')])
+    monkeypatch.setattr(sys.modules[survey.__module__], 'INTERVAL', 0)
+    data = ShapesDataset(num_images=16)
     survey(data, data.metainfo['classes'], title='val')
     assert capsys.readouterr().err == 'val: 0% is read\nval: 50% is read\n'
 

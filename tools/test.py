@@ -51,6 +51,8 @@ def set_output(cfg: Config, out: str) -> None:
     except ArgumentTypeError as error:
         raise UserError(f'--out: {error}') from error
     if is_folder:
+        if out.endswith('.pkl'):
+            raise UserError(f'--out: label maps go into a folder, not into {out}')
         cfg.test_evaluator.update(output_dir=out, keep_results=True)
         return
     dump = 'DumpDetResults' if cfg.default_scope == 'mmdet' else 'DumpResults'
@@ -77,8 +79,8 @@ def remove_cut_files(place: str, since: float) -> list[Path]:
         since: When that began, in seconds since the epoch.
     """
     files = [Path(place), *Path(place).rglob('*')]
-    cut = [file for file in files if file.suffix in ENDS and file.stat().st_mtime >= since
-           and not file.read_bytes().endswith(ENDS[file.suffix])]
+    cut = [file for file in files if file.suffix in ENDS and file.is_file()
+           and file.stat().st_mtime >= since and not file.read_bytes().endswith(ENDS[file.suffix])]
     for file in cut:
         file.unlink()
     return cut

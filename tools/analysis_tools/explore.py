@@ -112,8 +112,8 @@ def check_size(path: str | Path) -> None:
     except Image.DecompressionBombError as error:
         raise UserError(f'image {Path(path).name} has more than {MAX_PIXELS:,} pixels: scale it '
                         'down') from error
-    except OSError:  # no image, as the pipeline will say
-        pass
+    except OSError as error:
+        raise UserError(f'{path} is no image file') from error
 
 
 def open_image(cfg: Config, model: nn.Module, path: str) -> Opened:
