@@ -33,6 +33,13 @@ def test_help_loads_no_library_that_takes_seconds():
     assert not {'torch', 'mmengine', 'mmcv', 'mmseg', 'matplotlib', 'numpy', 'gradio'} & {*loaded}
 
 
+def test_images_may_come_first_as_in_earlier_versions(capsys):
+    moved = arguments.images_last(['a.png', 'c.py', 'c.pth', '--topk', '3'])
+    assert moved == ['c.py', 'c.pth', 'a.png', '--topk', '3']
+    assert 'the order is CONFIG CHECKPOINT, then all else: c.py c.pth a.png' in capsys.readouterr().err
+    assert arguments.images_last(moved) == moved
+
+
 @pytest.fixture
 def refuses(run_tool):
     """Runs a tool that must end with one message, as ``refuses(message, tool, *arguments)``."""
@@ -56,7 +63,6 @@ def refuses(run_tool):
     ('test c.py none.pth', 'checkpoint: there is no checkpoint none.pth'),
     ('test c.py fifo.pth', 'fifo.pth is no regular file'),
     ('test c.pth c.py', 'c.pth is no config, .*: the order is CONFIG CHECKPOINT'),
-    ('predict image.png c.py c.pth', 'image.png is no config, .*: the order is CONFIG CHECKPOINT'),
     ('predict c.py image.png c.pth', 'image.png is no checkpoint: the order is CONFIG CHECKPOINT'),
     ('attention_map image.png c.py c.pth', 'image.png is no config'),
     ('attention_map c.py c.pth none.png', 'there is no file none.png'),
