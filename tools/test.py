@@ -107,6 +107,8 @@ def main(args: Namespace) -> None:
     if cut:
         raise UserError(f"can't write {len(cut)} files, such as {cut[0]}. Is the disk full?")
     for what, place in places.items():
+        if not any(file.suffix in ENDS for file in (Path(place), *Path(place).rglob('*'))):
+            raise UserError(f"can't write {what.lower()} to {place}. Is the disk full?")
         runner.logger.info(f'{what} are in {place}')
 
 
