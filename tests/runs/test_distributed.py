@@ -2,8 +2,10 @@
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -140,6 +142,28 @@ def test_a_restarted_run_goes_on_where_it_was(pair, folder, launch):
         lines = records(folder / 'restarted', rank)
         assert curve(lines) == curve(records(pair, rank))
         assert [line['iter'] for line in lines if 'loss' in line] == [1, 2, 3, 4, 4, 5, 6]
+
+
+@pytest.mark.parametrize('name, value', [
+    ('PORT', '99999'), ('NNODES', '0'), ('MAX_RESTARTS', '-1')])
+def test_settings_out_of_range(name, value, launch):
+    output = finish(launch('dist_train', SEGMENTER, 2, **{name: value}), code=1)
+    assert output.startswith(f'error: {name}={value} should be a whole number from ')
+    assert len(output.splitlines()) == 1
+
+
+@pytest.mark.soak
+def test_processes_end_with_their_agent(folder, launch):
+    """Orphans would mix their checkpoints with those of the resumed training."""
+    for code, stop in ((-9, signal.SIGKILL), (143, signal.SIGTERM)):
+        work_dir = folder / f'agent{code}'
+        agent = launch('dist_train', SEGMENTER, 2, '--work-dir', work_dir, '--cfg-options', *PAIR,
+                       'train_cfg.max_iters=100000')
+        while not records(work_dir):
+            assert agent.poll() is None
+            time.sleep(0.1)
+        agent.send_signal(stop)
+        assert 'Traceback' not in finish(agent, code)  # which reads until the last process ends
 
 
 @pytest.mark.soak
