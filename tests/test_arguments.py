@@ -64,7 +64,6 @@ def refuses(run_tool):
     ('test c.py fifo.pth', 'fifo.pth is no regular file'),
     ('test c.pth c.py', 'c.pth is no config, .*: the order is CONFIG CHECKPOINT'),
     ('predict c.py image.png c.pth', 'image.png is no checkpoint: the order is CONFIG CHECKPOINT'),
-    ('attention_map image.png c.py c.pth', 'image.png is no config'),
     ('attention_map c.py c.pth none.png', 'there is no file none.png'),
     ('perturb c.py', 'give a checkpoint for each config'),
     # Files to write.
