@@ -7,7 +7,7 @@ require('mmengine')
 from .check_files import CheckedPipeline, build_dataset, dataset_parts, guard_dataset
 from .check_folders import check_data_folders
 from .check_labels import CheckClsLabels, CheckSegLabels
-from .metainfo import read_metainfo
+from .metainfo import find_test_dataset, read_metainfo
 from .new_config import write_new
 from .own_data import look_at_class_folders, look_at_masks
 from .shapes import ShapesDataset
@@ -15,6 +15,6 @@ from .survey import Survey, survey
 
 __all__ = [
     'CheckClsLabels', 'CheckSegLabels', 'CheckedPipeline', 'ShapesDataset', 'Survey',
-    'build_dataset', 'check_data_folders', 'dataset_parts', 'guard_dataset',
+    'build_dataset', 'check_data_folders', 'dataset_parts', 'find_test_dataset', 'guard_dataset',
     'look_at_class_folders', 'look_at_masks', 'read_metainfo', 'survey', 'write_new'
 ]

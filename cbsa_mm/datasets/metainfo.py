@@ -1,6 +1,8 @@
 """Names and colours of the classes."""
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import DATASETS, init_default_scope
+
+from cbsa_mm.errors import UserError
 
 
 def read_metainfo(cfg: Config, checkpoint: dict | None = None) -> dict:
@@ -14,4 +16,20 @@ def read_metainfo(cfg: Config, checkpoint: dict | None = None) -> dict:
     if told:
         return told
     init_default_scope(cfg.default_scope)
-    return DATASETS.build(dict(cfg.test_dataloader.dataset, lazy_init=True)).metainfo
+    return DATASETS.build(dict(find_test_dataset(cfg), lazy_init=True)).metainfo
+
+
+def find_test_dataset(cfg: Config) -> ConfigDict:
+    """The data set that a config tests on.
+
+    Args:
+        cfg: A config.
+
+    Raises:
+        UserError: If it has none.
+    """
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset')
+    if not dataset:
+        raise UserError(f'{cfg.filename or "the config"} has no test_dataloader.dataset, which '
+                        'describes images and classes')
+    return dataset

@@ -52,6 +52,8 @@ VALUES = {
             for side in (value if isinstance(value, list | tuple) else [value]))),
     r'train_cfg\.(max_iters|max_epochs|val_interval)': COUNT,
     rf'{LOADER}\.batch_size': COUNT,
+    r'optim_wrapper\.clip_grad\.(max_norm|clip_value)': (
+        'a number', lambda value: isinstance(value, int | float)),
     r'randomness\.seed': ('a whole number from 0 to 2**32 - 1',
                           lambda value: value is None or value in range(2**32)),
     r'log_level': ('DEBUG, INFO, WARNING, ERROR or CRITICAL', lambda value: isinstance(

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from cbsa_mm.arguments import EXPORTS
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.compat import HAS_TORCH_EXPORT, prepare_tracing
+from cbsa_mm.datasets import find_test_dataset
 from cbsa_mm.errors import UserError
 
 from .deploy import TOLERANCE, switch_to_deploy
@@ -145,7 +146,7 @@ def describe(cfg: Config, model: nn.Module, size: tuple[int, int], fixed_size: b
         fixed_size=fixed_size,
         classes=list(meta.get('classes') or map(str, range(head.num_classes))),
         palette=meta.get('palette'),
-        test_pipeline=cfg.test_dataloader.dataset.pipeline,
+        test_pipeline=find_test_dataset(cfg).pipeline,
         config=Path(cfg.filename or '').name)
 
 

@@ -13,7 +13,13 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 from torch import Tensor
 
-from cbsa_mm.datasets import CheckedPipeline, CheckSegLabels, build_dataset, check_data_folders
+from cbsa_mm.datasets import (
+    CheckedPipeline,
+    CheckSegLabels,
+    build_dataset,
+    check_data_folders,
+    find_test_dataset,
+)
 from cbsa_mm.errors import UserError, building
 from cbsa_mm.interpret import split_labels
 
@@ -93,7 +99,7 @@ def open_test_set(cfg: Config, foreground: Sequence[str] | None, width: int) -> 
     check_data_folders(cfg, ('test_dataloader', ))
     init_default_scope(cfg.default_scope)
     with building('test_dataloader.dataset'):
-        dataset = build_dataset(cfg.test_dataloader.dataset)
+        dataset = build_dataset(find_test_dataset(cfg))
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     if not all('seg_map_path' in info for info in infos):
         raise UserError(f'the test set of {cfg.filename} has no masks: choose a config for '

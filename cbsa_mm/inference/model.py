@@ -11,7 +11,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 
 from cbsa_mm.checkpoints import load_strictly
-from cbsa_mm.datasets import CheckedPipeline, build_dataset, check_data_folders, read_metainfo
+from cbsa_mm.datasets import (
+    CheckedPipeline,
+    build_dataset,
+    check_data_folders,
+    find_test_dataset,
+    read_metainfo,
+)
 from cbsa_mm.errors import DataError, UserError, building
 
 from .loading import load_checkpoint
@@ -67,7 +73,7 @@ def image_pipeline(cfg: Config) -> Compose:
         the file if that is no image.
     """
     init_default_scope(cfg.default_scope)
-    steps = [step for step in cfg.test_dataloader.dataset.pipeline
+    steps = [step for step in find_test_dataset(cfg).pipeline
              if step['type'] != 'LoadAnnotations']
     if not any('Load' in str(step['type']) for step in steps):
         steps = [dict(type='LoadImageFromFile'), _bgr_to_rgb, *steps]
@@ -129,7 +135,7 @@ def read_test_images(cfg: Config, num: int, batch_size: int = 1) -> DataLoader:
     check_data_folders(cfg, ('test_dataloader', ))
     init_default_scope(cfg.default_scope)
     with building('test_dataloader.dataset'):
-        dataset = build_dataset(cfg.test_dataloader.dataset)
+        dataset = build_dataset(find_test_dataset(cfg))
     num = min(num or len(dataset), len(dataset))
     indices = torch.linspace(0, len(dataset) - 1, num).long().tolist()
     return DataLoader(Subset(dataset, indices), batch_size, collate_fn=pseudo_collate)

@@ -122,6 +122,8 @@ def data(dataset):
 
 
 @pytest.mark.parametrize('config, message', [
+    (dict(optim_wrapper=dict(clip_grad=dict(max_norm='x'))),
+     "optim_wrapper.clip_grad.max_norm='x' should be a number"),
     # Sizes of 0.
     (dict(model=dict(type='EncoderDecoder', test_cfg=dict(stride=(0, 8))), default_scope='mmseg'),
      r'model.test_cfg.stride=\(0, 8\) should be above 0'),
