@@ -55,7 +55,8 @@ VALUES = {
     r'optim_wrapper\.clip_grad\.(max_norm|clip_value)': (
         'a number', lambda value: isinstance(value, int | float)),
     r'randomness\.seed': ('a whole number from 0 to 2**32 - 1',
-                          lambda value: value is None or value in range(2**32)),
+                          lambda value: value is None or isinstance(value, int)
+                          and 0 <= value < 2**32),
     r'log_level': ('DEBUG, INFO, WARNING, ERROR or CRITICAL', lambda value: isinstance(
         logging.getLevelName(value), int if isinstance(value, str) else str)),
 }
