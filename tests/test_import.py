@@ -117,7 +117,7 @@ def test_a_broken_library_counts_as_missing(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('library, config, message', [
-    ('mmpretrain', 'cbt/cbt-t_in1k.py', 'error: this part of cbsa_mm needs mmpretrain'),
+    ('mmpretrain.models', 'cbt/cbt-t_in1k.py', 'error: this part of cbsa_mm needs mmpretrain'),
     ('mmdet.models', 'detection/cbt-s_mask-rcnn_coco.py',
      'needs mmdet.models, .* with an mmcv with compiled ops'),
 ])

@@ -153,7 +153,7 @@ def test_foreground_by_name(camvid, run_tool):
 @pytest.mark.parametrize('base, options, message', [
     ('cbt-t_shapes-cls', [], 'has no masks: choose a config for segmentation, or PASCAL'),
     ('cbt-t_shapes', ['--size', 60, 64], '60 x 64 pixels are not a multiple of its patches'),
-    ('cbt-t_shapes', ['--threshold', 60], 'must be above 0 and at most 1, got 60'),
+    ('cbt-t_shapes', ['--threshold', 60], '--threshold: it takes numbers from 0 to 1, not 60'),
 ])
 def test_refuses(base, options, message, make, run_tool):
     with pytest.raises(SystemExit, match=message):

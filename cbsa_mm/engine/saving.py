@@ -3,6 +3,7 @@ import fcntl
 import logging
 import re
 import zipfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,28 +35,36 @@ class WholeFileBackend(LocalBackend):
     For mmengine's ``CheckpointHook``, which removes an outdated checkpoint, or the best one so far,
     before it writes the next: ``checkpoint=dict(backend_args=dict(backend='whole'), ...)``.
     """
-    outdated = set()  # shared, since mmengine makes a new instance for each file
+    # Shared, since mmengine makes a new instance for each file.
+    outdated = set()
+    foreign = set()  # of an earlier training in the same folder, which is not resumed
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Writes a checkpoint, then removes the outdated ones in its folder.
 
+        A file of an earlier training is not replaced, but renamed by its date.
+
         Raises:
             UserError: If it cannot be written, as on a full disk.
         """
+        path = Path(filepath).resolve()
+        if path in self.foreign and path.exists():
+            date = datetime.fromtimestamp(path.stat().st_mtime)
+            path.rename(path.with_stem(f'{path.stem}.{date:%Y%m%d_%H%M%S}'))
+        self.foreign.discard(path)
         try:
             write_whole(filepath, lambda file: file.write_bytes(obj))
         except UserError as error:
             raise UserError(f'{error}. Earlier checkpoints are intact: free disk space, and '
                             'continue with --resume') from error
-        path = Path(filepath).resolve()
         for other in self.outdated - {path}:
             if other.parent == path.parent:  # not in the folder of the run it was resumed from
                 other.unlink(missing_ok=True)
         self.outdated.clear()
 
     def remove(self, filepath: str | Path) -> None:
-        """Marks a file for removal."""
-        self.outdated.add(Path(filepath).resolve())
+        """Marks a file for removal, unless it is of an earlier training."""
+        self.outdated |= {Path(filepath).resolve()} - self.foreign
 
 
 def claim_work_dir(cfg: Config) -> None:
@@ -65,8 +74,7 @@ def claim_work_dir(cfg: Config) -> None:
         cfg: A config for training.
 
     Raises:
-        UserError: If the work dir can't be written to, another training uses it, or it has
-            checkpoints, which this training would replace rather than resume.
+        UserError: If the work dir can't be written to, or another training uses it.
     """
     if find_rank(cfg.launcher):
         return
@@ -81,10 +89,14 @@ def claim_work_dir(cfg: Config) -> None:
                         'another --work-dir') from error
     except OSError as error:
         raise UserError(f"can't write to the work dir {work_dir}: {error.strerror}") from error
+    WholeFileBackend.foreign = set()
     if not cfg.get('resume') and (found := list_checkpoints(cfg)):
-        raise UserError(f'{work_dir} has checkpoints, such as {found[0].name}, which a new '
-                        'training would replace: continue theirs with --resume, give another '
-                        '--work-dir, or move them away')
+        folders = {file.parent for file in found}
+        WholeFileBackend.foreign = {
+            file.resolve() for folder in folders for file in folder.glob('*.pth')}
+        print_log(f'{work_dir} has checkpoints of an earlier training, such as {found[0].name}. '
+                  'They are kept, renamed where a new one has the same name. To continue that '
+                  'training instead: --resume', 'current', logging.WARNING)
 
 
 def use_resume(cfg: Config, checkpoint: str, trust: bool = False) -> None:
@@ -239,4 +251,4 @@ def _find_fault(path: Path, trust: bool) -> str | None:
             damaged = archive.testzip() or next(folders, None)
         return damaged and f'{damaged} in it is damaged'
     except Exception as error:  # any kind, depending on which byte is wrong
-        return str(error) or type(error).__name__
+        return str(error).removeprefix("it can't be resumed: ") or type(error).__name__

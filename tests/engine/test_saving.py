@@ -153,11 +153,24 @@ def test_a_work_dir_has_one_training_at_a_time(tmp_path):
     claim(tmp_path)  # the next one of the same process
 
 
-def test_checkpoints_are_not_replaced(work_dir):
-    with pytest.raises(UserError, match=f'{work_dir} has checkpoints, such as iter_24.pth, which a '
-                       'new training would replace: continue theirs with --resume'):
-        claim(work_dir)
+def test_a_new_training_keeps_the_checkpoints_of_an_earlier_one(work_dir):
+    before = {file.name: file.read_bytes() for file in work_dir.glob('*.pth')}
+    claim(work_dir)
+    backend = WholeFileBackend()
+    for name in ('iter_24.pth', 'iter_12.pth'):
+        backend.remove(work_dir / name)
+        backend.put(b'new', work_dir / 'iter_24.pth')
+    [renamed] = work_dir.glob('iter_24.2*.pth')
+    assert renamed.read_bytes() == before.pop('iter_24.pth')
+    assert (work_dir / 'iter_24.pth').read_bytes() == b'new'
+    assert all((work_dir / name).read_bytes() == content for name, content in before.items())
     claim(work_dir, resume=True)
+    backend.remove(work_dir / 'iter_12.pth')
+    backend.put(b'new', work_dir / 'iter_24.pth')
+    assert not (work_dir / 'iter_12.pth').exists()
+
+
+def test_a_work_dir_that_is_no_folder(work_dir):
     with pytest.raises(UserError, match=f"can't write to the work dir {work_dir}/iter_9.pth: File"):
         claim(work_dir / 'iter_9.pth')
 
