@@ -47,7 +47,7 @@ class WholeFileBackend(LocalBackend):
         Raises:
             UserError: If it cannot be written, as on a full disk.
         """
-        path = Path(filepath).resolve()
+        path = Path(filepath).absolute()
         if path in self.foreign and path.exists():
             date = datetime.fromtimestamp(path.stat().st_mtime)
             path.rename(path.with_stem(f'{path.stem}.{date:%Y%m%d_%H%M%S}'))
@@ -64,7 +64,7 @@ class WholeFileBackend(LocalBackend):
 
     def remove(self, filepath: str | Path) -> None:
         """Marks a file for removal, unless it is of an earlier training."""
-        self.outdated |= {Path(filepath).resolve()} - self.foreign
+        self.outdated |= {Path(filepath).absolute()} - self.foreign
 
 
 def claim_work_dir(cfg: Config) -> None:
@@ -93,7 +93,7 @@ def claim_work_dir(cfg: Config) -> None:
     if not cfg.get('resume') and (found := list_checkpoints(cfg)):
         folders = {file.parent for file in found}
         WholeFileBackend.foreign = {
-            file.resolve() for folder in folders for file in folder.glob('*.pth')}
+            file.absolute() for folder in folders for file in folder.glob('*.pth')}
         print_log(f'{work_dir} has checkpoints of an earlier training, such as {found[0].name}. '
                   'They are kept, renamed where a new one has the same name. To continue that '
                   'training instead: --resume', 'current', logging.WARNING)
