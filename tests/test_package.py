@@ -104,9 +104,11 @@ def test_downstream_project(python, project):
 
 
 def test_every_tool_answers(python, tmp_path):
-    for tool in set(ROOT.glob('tools/**/*.py')) - set(ROOT.glob('tools/*/benchmark.py')):
+    for tool in ROOT.glob('tools/**/*.py'):
+        if tool.stem in ('benchmark', 'compare'):  # which need the checkout's benchmarks/
+            continue
         assert f'usage: {tool.name}' in python(tmp_path, '-m', 'cbsa_mm', tool.stem, '--help')
-    assert 'CBT' in python(tmp_path, '-m', 'cbsa_mm', 'get_flops')
+    assert 'classifiers at 224 pixels' in python(tmp_path, '-m', 'cbsa_mm', 'get_flops')
 
 
 @pytest.mark.parametrize('library, base, data', [
