@@ -201,6 +201,9 @@ def check_training(runner: Runner, checkpoint: dict, name: str) -> None:
     if not isinstance(runner.optim_wrapper, OptimWrapper):  # there are several
         return
     schedules = [schedule.state_dict() for schedule in runner.param_schedulers or ()]
+    for before, now in zip(checkpoint.get('param_schedulers', ()), schedules):
+        if 'milestones' in before or 'step_size' in before:  # steps go on in a longer training
+            before['end'] = now.get('end', before['end'])
     own = _settings(dict(optimizer=runner.optim_wrapper.state_dict(), param_schedulers=schedules,
                          meta=dict(total_batch_size=total_batch_size(runner))))
     saved = _settings(checkpoint)

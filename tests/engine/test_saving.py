@@ -175,6 +175,17 @@ def test_a_work_dir_that_is_no_folder(work_dir):
         claim(work_dir / 'iter_9.pth')
 
 
+def test_a_schedule_in_steps_goes_on_in_a_longer_training(work_dir):
+    runner = a_training(work_dir)
+    schedule = dict(type='MultiStepLR', milestones=[9], by_epoch=False)
+    runner.param_schedulers = runner.build_param_scheduler(schedule | dict(end=12))
+    saved = runner.build_param_scheduler(schedule | dict(end=8))[0].state_dict()
+    checkpoint = dict(meta={}, param_schedulers=[saved],
+                      optimizer=runner.optim_wrapper.state_dict())
+    check_training(runner, checkpoint, 'a.pth')
+    assert saved['end'] == 12
+
+
 def a_training(work_dir, hooks=(), end=8, **optimizer):
     runner = small_runner(work_dir, [1] * 8, [*hooks])
     runner.optim_wrapper = runner.build_optim_wrapper(
