@@ -30,7 +30,8 @@ def test_a_full_disk(tmp_path):
         [*namespace, 'bash', '-c', SMALL_DISK], cwd=tmp_path, text=True, capture_output=True,
         env=os.environ | dict(PYTHONPATH=f'{ROOT}:{ROOT}/tests'))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert (f"train.py: error: can't write {tmp_path}/work/iter_6.pth: No space left on device. "
+    file = tmp_path / 'work' / 'iter_6.pth'
+    assert (f"train.py: error: can't write {file}: No space left on device. "
             'Earlier checkpoints are intact: free disk space, and continue with --resume'
             ) in done.stderr
     run('train', SEGMENTER, '--work-dir', tmp_path / 'alone', log=tmp_path / 'output.log')
