@@ -5,6 +5,7 @@ import gc
 import os
 import signal
 import subprocess
+import sys
 from datetime import timedelta
 
 import torch.distributed as dist
@@ -30,8 +31,8 @@ def find_rank(launcher: str) -> int:
 
 
 def end_with_agent() -> None:
-    """Has this process killed when torchrun's agent, which started it, ends in any way."""
-    if 'TORCHELASTIC_RUN_ID' in os.environ:
+    """Has this process killed when torchrun's agent, which started it, ends; on Linux alone."""
+    if 'TORCHELASTIC_RUN_ID' in os.environ and sys.platform == 'linux':
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
