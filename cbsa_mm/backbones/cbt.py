@@ -7,10 +7,11 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 
 from cbsa_mm.errors import UserError
-from cbsa_mm.layers import ISTA, Block, ConvStem, LinearStem, PatchStem, resize_pos_embed
+from cbsa_mm.layers import Block, ConvStem, LinearStem, PatchStem, resize_pos_embed
 from cbsa_mm.layers.archs import ARCHS
 
 from .attention import build_attention
+from .feedforward import build_feedforward
 
 STEMS = {'conv': ConvStem, 'linear': LinearStem, 'patch': PatchStem}
 OUT_TYPES = ('cls_token', 'featmap', 'avg_featmap', 'raw')
@@ -22,7 +23,7 @@ class CBT(BaseModule):
 
     A convolutional stem, a class token, position embeddings, and blocks of CBSA and ISTA. Images
     may have any size: the position embeddings are interpolated to their grid. With another
-    attention or stem, it becomes CRATE, ToST and others in the same setting.
+    attention, feedforward step or stem, it becomes CRATE, ToST and others in the same setting.
 
     Args:
         arch: 'tiny', 'small', 'base' or 'large', or a dict with ``embed_dims``, ``num_layers``,
@@ -33,6 +34,8 @@ class CBT(BaseModule):
         attn_cfg: The attention of all layers, or a list with one per layer: its type, 'CBSA',
             'MSSA', 'TSSA', 'AgentAttention', 'MHSA' or another in mmengine's registry MODELS, and
             its arguments, such as ``dict(type='CBSA', grid_size=8)``.
+        ffn_cfg: The step after the attention, likewise: 'ISTA', 'ODL' as in CRATE-alpha, or 'MLP'
+            as in ViT, such as ``dict(type='ODL', ratio=4, num_steps=2)``.
         stem: 'conv', 'linear' as in CRATE, or 'patch' as in ViT.
         grid_offset: Index of the first token that is pooled to representatives: 0 as in the
             released classifiers (includes the class token, omits the last patch), 1 for exactly
@@ -55,8 +58,9 @@ class CBT(BaseModule):
     """
 
     default_attn_cfg = dict(type='CBSA')
+    default_ffn_cfg = dict(type='ISTA')
     num_extra_tokens = 1
-    norm_eps = 1e-5
+    norm_eps = final_norm_eps = 1e-5
     interpolate_mode = 'bicubic'
 
     def __init__(self,
@@ -65,6 +69,7 @@ class CBT(BaseModule):
                  patch_size: int = 16,
                  in_channels: int = 3,
                  attn_cfg: dict | Sequence[dict] | None = None,
+                 ffn_cfg: dict | Sequence[dict] | None = None,
                  stem: str = 'conv',
                  grid_offset: int = 0,
                  out_indices: int | Sequence[int] = -1,
@@ -102,28 +107,31 @@ class CBT(BaseModule):
         self.cls_token = nn.Parameter(torch.randn(1, 1, self.embed_dims))
         self.pos_embed = nn.Parameter(
             torch.randn(1, self.num_extra_tokens + self.grid[0] * self.grid[1], self.embed_dims))
-        if attn_cfg is None or isinstance(attn_cfg, dict):
-            attn_cfg = [attn_cfg] * self.num_layers
-        if len(attn_cfg) != self.num_layers:
-            raise ValueError(f'attn_cfg must be one dict, or one for each of the {self.num_layers} '
-                             f'layers, got {len(attn_cfg)}')
         drop_path_step = drop_path_rate / max(self.num_layers - 1, 1)
         self.layers = ModuleList(
             Block(
                 self.embed_dims,
-                build_attention(cfg, self.embed_dims, arch['num_heads'], arch.get('head_dims'),
+                build_attention(attn, self.embed_dims, arch['num_heads'], arch.get('head_dims'),
                                 self.default_attn_cfg),
+                build_feedforward(ffn, self.embed_dims, self.default_ffn_cfg),
                 drop_path=i * drop_path_step,
                 with_cp=with_cp,
-                eps=self.norm_eps,
-                **self._make_feedforward()) for i, cfg in enumerate(attn_cfg))
-        self.norm = nn.LayerNorm(self.embed_dims, self.norm_eps) if final_norm else nn.Identity()
+                eps=self.norm_eps)
+            for i, (attn, ffn) in enumerate(zip(self._per_layer('attn_cfg', attn_cfg),
+                                                self._per_layer('ffn_cfg', ffn_cfg))))
+        self.norm = nn.LayerNorm(
+            self.embed_dims, self.final_norm_eps) if final_norm else nn.Identity()
         self._freeze()
         if deploy:
             self.switch_to_deploy()
 
-    def _make_feedforward(self) -> dict[str, nn.Module]:
-        return dict(ista=ISTA(self.embed_dims))
+    def _per_layer(self, name: str, cfg: dict | Sequence[dict] | None) -> Sequence[dict | None]:
+        if cfg is None or isinstance(cfg, dict):
+            return [cfg] * self.num_layers
+        if len(cfg) != self.num_layers:
+            raise ValueError(f'{name} must be one dict, or one for each of the {self.num_layers} '
+                             f'layers, got {len(cfg)}')
+        return cfg
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Encodes images.

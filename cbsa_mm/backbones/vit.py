@@ -6,7 +6,6 @@ from torch import nn
 
 from cbsa_mm.checkpoints import MMPRETRAIN_VIT, MMSEG_VIT, PLAIN_VIT
 from cbsa_mm.errors import UserError
-from cbsa_mm.layers import Linear
 
 from .cbt import CBT, resolve_arch
 
@@ -24,8 +23,9 @@ class PlainViT(CBT):
         arch: 'tiny', 'small', 'base' or 'large', or a dict, as in :class:`CBT`.
         img_size: Height and width, or side, of the images that the position embeddings fit.
         attn_cfg: The attention, as in :class:`CBT`; ``dict(type='MHSA')`` by default.
-        mlp_ratio: Ratio of the MLPs' hidden width to the tokens' width.
+        ffn_cfg: The step after the attention, as in :class:`CBT`; ``dict(type='MLP')`` by default.
         norm_eps: Epsilon of the LayerNorms; 1e-6 as in timm, 1e-5 in Segmenter.
+        final_norm_eps: Epsilon of the final LayerNorm, ``norm_eps`` if not given.
         interpolate_mode: How position embeddings are resized, 'bicubic' as in timm, or 'bilinear'
             as in Segmenter.
         kwargs: Other arguments of :class:`CBT`, such as ``patch_size``, ``stem`` ('patch' by
@@ -36,20 +36,23 @@ class PlainViT(CBT):
     """
 
     default_attn_cfg = dict(type='MHSA')
+    default_ffn_cfg = dict(type='MLP')
 
     def __init__(self,
                  arch: str | dict = 'base',
                  img_size: int | Sequence[int] = 224,
                  attn_cfg: dict | Sequence[dict] | None = None,
-                 mlp_ratio: float = 4.,
+                 ffn_cfg: dict | Sequence[dict] | None = None,
                  norm_eps: float = 1e-6,
+                 final_norm_eps: float | None = None,
                  interpolate_mode: str = 'bicubic',
                  **kwargs) -> None:
         # Needed to build the layers.
-        self.mlp_ratio, self.norm_eps = mlp_ratio, norm_eps
+        self.norm_eps = norm_eps
+        self.final_norm_eps = norm_eps if final_norm_eps is None else final_norm_eps
         self.interpolate_mode = interpolate_mode
         kwargs = dict(stem='patch') | kwargs
-        super().__init__(arch, img_size, attn_cfg=attn_cfg, **kwargs)
+        super().__init__(arch, img_size, attn_cfg=attn_cfg, ffn_cfg=ffn_cfg, **kwargs)
         nn.init.trunc_normal_(self.cls_token, std=0.02)
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         for module in self.modules():
@@ -57,11 +60,6 @@ class PlainViT(CBT):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-
-    def _make_feedforward(self) -> dict[str, nn.Module]:
-        hidden_dims = int(self.mlp_ratio * self.embed_dims)
-        return dict(mlp=nn.Sequential(
-            Linear(self.embed_dims, hidden_dims), nn.GELU(), Linear(hidden_dims, self.embed_dims)))
 
     @staticmethod
     def own_name(name: str) -> str | None:

@@ -7,6 +7,7 @@ from .tables import (
     CBT_CLASSIFIER,
     CBT_DECODER,
     CBT_SEGMENTER,
+    CRATE_ALPHA_CLASSIFIER,
     CRATE_CLASSIFIER,
     CRATE_STYLE_CLASSIFIER,
     DEPICT_CA_DECODER,
@@ -21,7 +22,7 @@ from .variant import check_variant, read_variant
 from .write import write_checkpoint, write_whole
 
 __all__ = [
-    'CBT_CLASSIFIER', 'CBT_DECODER', 'CBT_SEGMENTER', 'CRATE_CLASSIFIER',
+    'CBT_CLASSIFIER', 'CBT_DECODER', 'CBT_SEGMENTER', 'CRATE_ALPHA_CLASSIFIER', 'CRATE_CLASSIFIER',
     'CRATE_STYLE_CLASSIFIER', 'Converted', 'DEPICT_CA_DECODER', 'DEPICT_SA_DECODER', 'Family',
     'MMPRETRAIN_VIT', 'MMSEG_VIT', 'PLAIN_VIT', 'TOST_STYLE_CLASSIFIER', 'Table',
     'check_pretrained', 'check_variant', 'convert', 'describe', 'find_state_dict', 'identify',

@@ -40,8 +40,7 @@ def describe(converted: Converted,
     if told and num_heads and told != num_heads:
         raise UserError(f'num_heads is {told} according to the file, not {num_heads}')
     heads = told or num_heads or VIT_HEADS.get(sizes['embed_dims'])
-    facts = dict(num_heads=heads, distilled=distilled, attn_cfg=family.attn_cfg, stem=family.stem,
-                 head=family.head)
+    facts = dict(num_heads=heads, distilled=distilled, backbone=family.backbone, head=family.head)
     buffers = ('.running_mean', '.running_var', '.num_batches_tracked')
     facts['num_parameters'] = sum(
         tensor.numel() for name, tensor in converted.state_dict.items()

@@ -12,6 +12,7 @@ from .read import find_state_dict
 from .tables import (
     CBT_CLASSIFIER,
     CBT_SEGMENTER,
+    CRATE_ALPHA_CLASSIFIER,
     CRATE_CLASSIFIER,
     CRATE_STYLE_CLASSIFIER,
     DEPICT_CA_SEGMENTER,
@@ -35,16 +36,14 @@ class Family:
         tables: Its mapping for each library, 'mmseg' or 'mmpretrain', that has the model; the
             first is the default. If empty, the family is recognised but cannot be converted.
         entry: The key of the state dict in a released file; None for the whole file.
-        attn_cfg: The attention of its backbone, if it is not CBT's own.
-        stem: The stem of its backbone, if it is not CBT's own.
+        backbone: A classifier's backbone, beyond its sizes.
         head: The type of a segmenter's head.
     """
     title: str
     marks: tuple[str, ...]
     tables: dict[str, Table] = field(default_factory=dict)
     entry: str | None = None
-    attn_cfg: dict | None = None
-    stem: str | None = None
+    backbone: dict = field(default_factory=lambda: dict(type='CBT'))
     head: str = 'CBTMaskTransformerHead'
 
     @property
@@ -60,12 +59,18 @@ AUGREG_VIT = Family('ViT in the JAX layout', ('Transformer/encoderblock_*',), _V
 FAMILIES = [  # the first one with all marks present is chosen
     Family('hybrid CRATE+CBT classifier', (_QKV, _STEP)),
     Family('ToST-style classifier', ('transformer.layers.*.0.fn.temp',),
-           {'mmpretrain': TOST_STYLE_CLASSIFIER}, 'state_dict', attn_cfg=dict(type='TSSA')),
+           {'mmpretrain': TOST_STYLE_CLASSIFIER}, 'state_dict',
+           dict(type='CBT', attn_cfg=dict(type='TSSA'))),
     Family('CRATE-style classifier', ('to_patch_embedding.proj.*', _QKV),
-           {'mmpretrain': CRATE_STYLE_CLASSIFIER}, 'state_dict', attn_cfg=dict(type='MSSA')),
+           {'mmpretrain': CRATE_STYLE_CLASSIFIER}, 'state_dict',
+           dict(type='CBT', attn_cfg=dict(type='MSSA'))),
     Family('CRATE classifier', ('to_patch_embedding.2.weight', _QKV),
-           {'mmpretrain': CRATE_CLASSIFIER}, 'state_dict', attn_cfg=dict(type='MSSA'),
-           stem='linear'),
+           {'mmpretrain': CRATE_CLASSIFIER}, 'state_dict',
+           dict(type='CBT', attn_cfg=dict(type='MSSA'), stem='linear')),
+    Family('CRATE-alpha classifier', ('conv1.weight', 'transformer.layers.*.1.fn.D1'),
+           {'mmpretrain': CRATE_ALPHA_CLASSIFIER}, backbone=dict(
+               type='PlainViT', attn_cfg=dict(type='MSSA', out_bias=False),
+               ffn_cfg=dict(type='ODL'), final_norm_eps=1e-5)),
     Family('CBT classifier', ('to_patch_embedding.proj.*', _STEP),
            {'mmpretrain': CBT_CLASSIFIER}, 'state_dict'),
     Family('CBT segmenter with a distilled encoder',

@@ -185,12 +185,11 @@ def _cbsa(released: str, ours: str, prefix: str = '') -> list[tuple]:
     ]
 
 
-def _mssa(released: str, ours: str, out: str) -> list[tuple]:
+def _mssa(released: str, ours: str, out: str, bias: bool = True) -> list[tuple]:
     """CRATE's attention; ``out`` is the released name of the map back to width d."""
-    return [
-        (f'{released}.qkv.weight', f'{ours}.in_proj.weight', 'inner_dims embed_dims'),
-        *_linear(f'{released}.{out}', f'{ours}.out_proj', 'embed_dims inner_dims'),
-    ]
+    weight, *biases = _linear(f'{released}.{out}', f'{ours}.out_proj', 'embed_dims inner_dims')
+    return [(f'{released}.qkv.weight', f'{ours}.in_proj.weight', 'inner_dims embed_dims'),
+            weight, *biases * bias]
 
 
 def _tssa(released: str, ours: str) -> list[tuple]:
@@ -198,8 +197,8 @@ def _tssa(released: str, ours: str) -> list[tuple]:
             *_mssa(released, ours, 'to_out')]
 
 
-def _classifier(stem: list[tuple], attention: list[tuple]) -> Table:
-    """A CRATE-like classifier with the given stem and attention."""
+def _classifier(stem: list[tuple], attention: list[tuple], step: list[tuple]) -> Table:
+    """A CRATE-like classifier with the given stem, attention, and step after it."""
     released, ours = _LAYER
     return Table([
         ('cls_token', 'backbone.cls_token', '1 1 embed_dims'),
@@ -208,7 +207,7 @@ def _classifier(stem: list[tuple], attention: list[tuple]) -> Table:
         *_norm(f'{released}.0.norm', f'{ours}.norm1'),
         *attention,
         *_norm(f'{released}.1.norm', f'{ours}.norm2'),
-        (f'{released}.1.fn.weight', f'{ours}.ista.weight', 'embed_dims embed_dims'),
+        *step,
         *_norm('mlp_head.0', 'backbone.norm'),
         *_linear('mlp_head.1', 'head.fc', 'num_classes embed_dims'),
     ])
@@ -221,10 +220,19 @@ _LINEAR_STEM = [
     *_linear('to_patch_embedding.2', 'backbone.stem.1', 'embed_dims patch_dims'),
     *_norm('to_patch_embedding.3', 'backbone.stem.2'),
 ]
-CBT_CLASSIFIER = _classifier(_stem(), _cbsa(*_ATTENTION))
-CRATE_STYLE_CLASSIFIER = _classifier(_stem(), _mssa(*_ATTENTION, 'to_out'))
-CRATE_CLASSIFIER = _classifier(_LINEAR_STEM, _mssa(*_ATTENTION, 'to_out.0'))
-TOST_STYLE_CLASSIFIER = _classifier(_stem(), _tssa(*_ATTENTION))
+_ISTA = [(f'{_LAYER[0]}.1.fn.weight', f'{_LAYER[1]}.ista.weight', 'embed_dims embed_dims')]
+_ODL = [(f'{_LAYER[0]}.1.fn.{name}', f'{_LAYER[1]}.odl.{name}', 'embed_dims 4*embed_dims')
+        for name in ('D', 'D1')]
+_PATCH_STEM = [
+    ('conv1.weight', 'backbone.stem.weight', 'embed_dims in_channels patch_size patch_size'),
+    ('conv1.bias', 'backbone.stem.bias', 'embed_dims'),
+]
+CBT_CLASSIFIER = _classifier(_stem(), _cbsa(*_ATTENTION), _ISTA)
+CRATE_STYLE_CLASSIFIER = _classifier(_stem(), _mssa(*_ATTENTION, 'to_out'), _ISTA)
+CRATE_CLASSIFIER = _classifier(_LINEAR_STEM, _mssa(*_ATTENTION, 'to_out.0'), _ISTA)
+CRATE_ALPHA_CLASSIFIER = _classifier(
+    _PATCH_STEM, _mssa(*_ATTENTION, 'to_out.0', bias=False), _ODL)
+TOST_STYLE_CLASSIFIER = _classifier(_stem(), _tssa(*_ATTENTION), _ISTA)
 
 
 def _vit(ours: dict[str, str], distilled: bool = False) -> Table:

@@ -107,8 +107,8 @@ def _classifier(facts: dict) -> dict:
             sizes['head_dims'] = facts['head_dims']
         arch = next((name for name, arch in ARCHS.items() if arch == sizes), sizes)
         backbone = dict(
-            type='CBT', arch=arch, img_size=_side(facts['img_size']),
-            patch_size=facts['patch_size'], attn_cfg=facts['attn_cfg'], stem=facts['stem'])
+            attn_cfg=None, ffn_cfg=None, stem=None, arch=arch, img_size=_side(facts['img_size']),
+            patch_size=facts['patch_size']) | facts['backbone']
         head = 'LinearClsHead'
     head = dict(
         type=head, num_classes=preprocessor['num_classes'], in_channels=facts['embed_dims'])
@@ -136,7 +136,7 @@ def _segmenter(facts: dict) -> dict:
     else:
         backbone = dict(type='PlainViT', arch=_sizes(facts), patch_size=facts['patch_size'])
         if facts['mlp_dims'] != 4 * facts['embed_dims']:
-            backbone['mlp_ratio'] = facts['mlp_dims'] / facts['embed_dims']
+            backbone['ffn_cfg'] = dict(ratio=facts['mlp_dims'] / facts['embed_dims'])
     head = dict(type=facts['head'], in_channels=facts['embed_dims'], attn_cfg=None)
     model = dict(type='SlidingEncoderDecoder', backbone=backbone, decode_head=head)
     if 'decoder_num_layers' not in facts:

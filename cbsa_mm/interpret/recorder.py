@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from cbsa_mm.errors import UserError
-from cbsa_mm.layers import MHSA, Block, SubspaceAttention
+from cbsa_mm.layers import ISTA, MHSA, ODL, Block, SubspaceAttention
 
 from .measures import attention_rank, coding_rate, sparsity, subspace_overlap
 from .trace import Trace, is_foreign_attention, trace
@@ -28,7 +28,7 @@ class LayerRecord:
         grid_offset: Index of the first token of the grid.
         before: The block's input (B, N, d); None in foreign models.
         update: The attention's output (B, N, d); None in foreign models.
-        sparse: The output of ISTA (B, N, d); None without ISTA.
+        sparse: The output of ISTA (B, N, d), or the codes of ODL (B, N, 4d); None without them.
         num_extra_tokens: Tokens before those of the image.
     """
     name: str
@@ -114,7 +114,7 @@ class LayerRecord:
         return subspace_overlap(self.attn.in_proj.weight, self.attn.num_heads)
 
     def sparsity(self) -> Tensor | None:
-        """The fraction of zeros (B, ) in the output of ISTA; None without ISTA."""
+        """The fraction of zeros (B, ) in ``sparse``; None without it."""
         return None if self.sparse is None else sparsity(self.sparse)
 
 
@@ -168,8 +168,8 @@ class Recorder:
                 continue
             self._handles.append(block.register_forward_pre_hook(_keep(record, 'before')))
             self._handles.append(record.attn.register_forward_hook(_keep(record, 'update')))
-            if block.ista is not None:
-                self._handles.append(block.ista.register_forward_hook(_keep(record, 'sparse')))
+            if isinstance(block.ffn, ISTA | ODL):
+                self._handles.append(block.ffn.register_forward_hook(_keep_codes(record)))
         return self
 
     def __exit__(self, *error) -> None:
@@ -207,5 +207,15 @@ def _keep(record: LayerRecord, name: str) -> Callable:
 
     def hook(module: nn.Module, args: tuple, output: Tensor | None = None) -> None:
         setattr(record, name, (args[0] if output is None else output).detach())
+
+    return hook
+
+
+def _keep_codes(record: LayerRecord) -> Callable:
+    """Stores the output of ISTA, or the codes of ODL, which its output no longer shows."""
+
+    @torch.no_grad()
+    def hook(module: nn.Module, args: tuple, output: Tensor) -> None:
+        record.sparse = module.codes(*args) if isinstance(module, ODL) else output.detach()
 
     return hook

@@ -8,12 +8,14 @@ from .ista import ISTA
 from .linear import Linear
 from .linear_attention import LinearAttention
 from .mhsa import MHSA, AdaptedMHSA
+from .mlp import MLP
+from .odl import ODL
 from .pos_embed import resize_pos_embed
 from .stem import ConvStem, LinearStem, PatchStem, pad_to_patches
 from .tssa import TSSA
 
 __all__ = [
-    'CBSA', 'ISTA', 'MHSA', 'TSSA', 'AdaptedMHSA', 'Block', 'ConvStem', 'CrossMSSA', 'DropIn',
-    'Linear', 'LinearAttention', 'LinearStem', 'PatchStem', 'SubspaceAttention', 'pad_to_patches',
-    'replace_attention', 'resize_pos_embed'
+    'CBSA', 'ISTA', 'MHSA', 'MLP', 'ODL', 'TSSA', 'AdaptedMHSA', 'Block', 'ConvStem', 'CrossMSSA',
+    'DropIn', 'Linear', 'LinearAttention', 'LinearStem', 'PatchStem', 'SubspaceAttention',
+    'pad_to_patches', 'replace_attention', 'resize_pos_embed'
 ]

@@ -7,14 +7,16 @@ from .deploy import Standardization, fold_affine
 
 
 class Block(nn.Module):
-    """x <- x + attn(LN x), then x <- ISTA(LN x), or in a ViT x <- x + MLP(LN x), or neither.
+    """x <- x + attn(LN x), then x <- ISTA(LN x), or x <- x + ODL(LN x) or MLP(LN x), or nothing.
 
     Args:
         embed_dims: Width d of the tokens.
         attn: An attention layer called as ``attn(x, grid, grid_offset)``.
-        ista: The sparsification step; the decoder's blocks have none.
-        mlp: A ViT's MLP; unlike ISTA, it has a skip connection.
-        drop_path: Probability that a sample skips the attention and, drawn separately, the MLP.
+        ffn: The step after the attention: :class:`ISTA`, :class:`ODL`, :class:`MLP` or another,
+            whose attribute ``skip`` tells whether its result is added to the tokens. Its
+            parameters are named after its class: ``ista.weight``. The decoder's blocks have none.
+        drop_path: Probability that a sample skips the attention and, drawn separately, an
+            ``ffn`` with a skip connection.
         with_cp: Whether to recompute the block in the backward pass, which saves memory.
         eps: Epsilon of the LayerNorms.
     """
@@ -22,8 +24,7 @@ class Block(nn.Module):
     def __init__(self,
                  embed_dims: int,
                  attn: nn.Module,
-                 ista: nn.Module | None = None,
-                 mlp: nn.Module | None = None,
+                 ffn: nn.Module | None = None,
                  drop_path: float = 0.,
                  with_cp: bool = False,
                  eps: float = 1e-5) -> None:
@@ -31,9 +32,10 @@ class Block(nn.Module):
         self.norm1 = nn.LayerNorm(embed_dims, eps)
         self.attn = attn
         self.drop_path = DropPath(drop_path)
-        self.norm2 = nn.LayerNorm(embed_dims, eps) if ista or mlp else None
-        self.ista = ista
-        self.mlp = mlp
+        self.norm2 = nn.LayerNorm(embed_dims, eps) if ffn else None
+        self.ffn_name = ffn and type(ffn).__name__.lower()
+        if ffn:
+            self.add_module(self.ffn_name, ffn)
         self.with_cp = with_cp
 
     def forward(self, x: Tensor, grid: tuple[int, int], grid_offset: int = 0) -> Tensor:
@@ -44,20 +46,30 @@ class Block(nn.Module):
 
     def _forward(self, x: Tensor, grid: tuple[int, int], grid_offset: int) -> Tensor:
         x = x + self.drop_path(self.attn(self.norm1(x), grid, grid_offset))
-        if self.ista is not None:
-            return self.ista(self.norm2(x))
-        return x if self.mlp is None else x + self.drop_path(self.mlp(self.norm2(x)))
+        ffn = self.ffn
+        if ffn is None:
+            return x
+        y = ffn(self.norm2(x))
+        return x + self.drop_path(y) if ffn.skip else y
+
+    @property
+    def ffn(self) -> nn.Module | None:
+        """The step after the attention."""
+        return self.ffn_name and getattr(self, self.ffn_name)
 
     def switch_to_deploy(self) -> None:
-        """Folds constants for inference: norm1's affine into the attention's projection, and
-        ISTA into one matrix. norm2 keeps its affine, since ISTA also uses its output directly;
-        norm1 does if the output is tied to the projection.
+        """Folds constants for inference: the LayerNorms' affines into the linear layers after
+        them, and ISTA into one matrix. norm1 keeps its affine if the output is tied to the
+        projection; norm2 does before ISTA, which also uses its output directly, and before an MLP.
         """
         if isinstance(self.norm1, nn.LayerNorm) and self.attn.out_proj is not None:
             self.attn.in_proj = fold_affine(self.norm1, self.attn.in_proj)
             self.norm1 = Standardization(self.norm1)
-        if self.ista is not None:
-            self.ista.switch_to_deploy()
+        if hasattr(self.ffn, 'switch_to_deploy'):
+            self.ffn.switch_to_deploy()
+        if isinstance(self.norm2, nn.LayerNorm) and hasattr(self.ffn, 'in_proj'):
+            self.ffn.in_proj = fold_affine(self.norm2, self.ffn.in_proj)
+            self.norm2 = Standardization(self.norm2)
 
 
 class DropPath(nn.Module):

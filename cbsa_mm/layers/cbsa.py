@@ -49,6 +49,7 @@ class CBSA(SubspaceAttention):
         eps: Distortion of the inverse contraction.
         conv_size: Kernel size of a depth-wise convolution of the projected tokens that is added to
             the result to compensate for its low rank; 0 for none.
+        out_bias: Whether the free output layer has a bias.
 
     Raises:
         ValueError: If an argument is invalid, or arguments are incompatible.
@@ -63,7 +64,8 @@ class CBSA(SubspaceAttention):
                  contraction: str = 'softmax',
                  output: str = 'free',
                  eps: float = 0.1,
-                 conv_size: int = 0) -> None:
+                 conv_size: int = 0,
+                 out_bias: bool = True) -> None:
         if output not in ('free', 'tied'):
             raise ValueError(f"output must be 'free' or 'tied', got {output!r}")
         if grid_size < 1:
@@ -72,7 +74,8 @@ class CBSA(SubspaceAttention):
             raise ValueError(f'conv_size must be odd, or 0 for none, got {conv_size}')
         if not eps > 0:
             raise ValueError(f'eps must be positive, got {eps}')
-        super().__init__(embed_dims, num_heads, head_dims, tied=output == 'tied')
+        super().__init__(
+            embed_dims, num_heads, head_dims, tied=output == 'tied', out_bias=out_bias)
         self.representatives = build_representatives(
             representatives, contraction, num_heads, self.head_dims, grid_size)
         self.contraction = build_contraction(contraction, eps)

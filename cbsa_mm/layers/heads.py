@@ -15,6 +15,7 @@ class SubspaceAttention(nn.Module):
         bias: Whether they have biases.
         tied: Whether to map back to width d with the transposed projection, without bias, instead
             of a separate linear layer.
+        out_bias: Whether that layer has a bias.
 
     Raises:
         ValueError: If a size is not positive, or ``head_dims`` is not given and ``num_heads`` does
@@ -27,7 +28,8 @@ class SubspaceAttention(nn.Module):
                  head_dims: int | None = None,
                  num_projections: int = 1,
                  bias: bool = False,
-                 tied: bool = False) -> None:
+                 tied: bool = False,
+                 out_bias: bool = True) -> None:
         super().__init__()
         for name, size in (('embed_dims', embed_dims), ('num_heads', num_heads),
                            ('head_dims', head_dims)):
@@ -41,7 +43,7 @@ class SubspaceAttention(nn.Module):
         self.num_heads, self.head_dims = num_heads, head_dims
         inner_dims = num_heads * head_dims
         self.in_proj = Linear(embed_dims, num_projections * inner_dims, bias=bias)  # U^T
-        self.out_proj = None if tied else Linear(inner_dims, embed_dims)
+        self.out_proj = None if tied else Linear(inner_dims, embed_dims, bias=out_bias)
         if tied:
             nn.init.normal_(self.in_proj.weight, std=embed_dims**-0.5)  # as in DEPICT
 

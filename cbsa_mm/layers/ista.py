@@ -17,6 +17,8 @@ class ISTA(nn.Module):
         sparsity: lambda, the weight of the l1 penalty.
     """
 
+    skip = False
+
     def __init__(self, embed_dims: int, step_size: float = 0.1, sparsity: float = 0.1) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(embed_dims, embed_dims))

@@ -3,9 +3,10 @@ import released
 import torch
 import torch.nn.functional as F
 
-from cbsa_mm.backbones import CBT
+from cbsa_mm.backbones import CBT, PlainViT
 from cbsa_mm.checkpoints import (
     CBT_CLASSIFIER,
+    CRATE_ALPHA_CLASSIFIER,
     CRATE_CLASSIFIER,
     CRATE_STYLE_CLASSIFIER,
     TOST_STYLE_CLASSIFIER,
@@ -21,13 +22,17 @@ SMALL = dict(embed_dims=16, num_layers=2, num_heads=2)
     ('tost_style_classifier', TOST_STYLE_CLASSIFIER, dict(attn_cfg=dict(type='TSSA'))),
     ('crate_original_classifier', CRATE_CLASSIFIER,
      dict(attn_cfg=dict(type='MSSA'), stem='linear', img_size=64)),
+    ('crate_alpha_classifier', CRATE_ALPHA_CLASSIFIER,
+     dict(attn_cfg=dict(type='MSSA', out_bias=False), ffn_cfg=dict(type='ODL'), img_size=64,
+          final_norm_eps=1e-5)),
 ])
 def test_parity_with_the_released_classifiers(name, table, kwargs):
     golden = released.read(name)
     weights = released.rename(released.pick(golden, 'weight.'), table)
     head = released.pick(weights, 'head.fc.')
     arch = dict(embed_dims=48, num_layers=2, num_heads=3)
-    model = CBT(arch, out_type='raw', **kwargs).eval()
+    backbone = PlainViT if table is CRATE_ALPHA_CLASSIFIER else CBT
+    model = backbone(arch, out_type='raw', **kwargs).eval()
     model.load_state_dict(released.pick(weights, 'backbone.'))
     before_norm = []
     model.layers[-1].register_forward_hook(lambda module, args, out: before_norm.append(out))

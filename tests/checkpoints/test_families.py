@@ -61,8 +61,8 @@ def test_sizes(weights, expected):
 
 def test_patches_of_crate():
     facts = describe(convert(released.weights('crate_original_classifier')), num_heads=3)
-    assert facts | dict(patch_size=16, img_size=(64, 64), stem='linear',
-                        attn_cfg=dict(type='MSSA'), head_dims=16) == facts
+    assert facts | dict(patch_size=16, img_size=(64, 64), head_dims=16, backbone=dict(
+        type='CBT', attn_cfg=dict(type='MSSA'), stem='linear')) == facts
 
 
 def test_heads_of_a_vit():
