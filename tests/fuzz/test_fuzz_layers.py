@@ -5,7 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.func import functional_call
 
-from cbsa_mm.layers import CBSA, ISTA, MHSA, TSSA, AdaptedMHSA, Block, CrossMSSA, LinearAttention
+from cbsa_mm.layers import (
+    CBSA,
+    ISTA,
+    MHSA,
+    MLP,
+    ODL,
+    TSSA,
+    AdaptedMHSA,
+    Block,
+    CrossMSSA,
+    LinearAttention,
+)
 from cbsa_mm.layers.representatives import REFUSALS
 
 CHOICES = [(representatives, contraction)
@@ -73,13 +84,11 @@ def test_a_grid_that_does_not_fit_is_refused(attn, layout, excess, at_the_end):
         attn(x, grid, wrong)
 
 
-@given(attentions(), grids(), st.sampled_from(['ista', 'mlp', None]), st.booleans())
-def test_block(attn, layout, feedforward, with_cp):
+@given(attentions(), grids(), st.sampled_from([ISTA, ODL, MLP, None]), st.booleans())
+def test_block(attn, layout, step, with_cp):
     """ISTA in both of its forms, as tokens are more or fewer than dimensions."""
     (grid, offset, n), dims = layout, attn.in_proj.in_features
-    parts = {'ista': ISTA(dims), 'mlp': torch.nn.Linear(dims, dims)}
-    block = Block(dims, attn, with_cp=with_cp,
-                  **{feedforward: parts[feedforward]} if feedforward else {}).double().eval()
+    block = Block(dims, attn, step and step(dims), with_cp=with_cp).double().eval()
     torch.nn.init.normal_(block.norm1.weight)
     torch.nn.init.normal_(block.norm1.bias)
     x, names = tokens(2, n, dims), [name for name, _ in block.named_parameters()]
