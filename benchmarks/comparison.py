@@ -3,10 +3,14 @@ import json
 import statistics
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from rich.progress import Progress
@@ -16,93 +20,126 @@ from cbsa_mm.errors import UserError
 from cbsa_mm.inference import build_model
 from cbsa_mm.require import require
 
-from .timing import interleave, peak_memory, summarize
+from .timing import describe_machine, interleave, peak_memory, summarize
 
 ROOT = Path(__file__).parents[1]
 METRICS = ('accuracy/top1', 'mIoU')
 
 
 def compare_configs(configs: list[Path], seeds: list[int], options: dict, folder: Path,
-                    repeats: int) -> dict[str, dict]:
+                    file: Path, repeats: int, jobs: int = 1) -> dict[str, dict]:
     """Trains every config with every seed, then measures a step of each.
 
     Args:
         configs: Config files with distinct names.
         seeds: Seeds of ``randomness``, which also determine data order and augmentation.
         options: Overrides for all configs, by dotted key.
-        folder: Output folder with the runs ``<config>/seed<seed>``; finished runs, which have a
-            ``result.json``, are not repeated.
-        repeats: Number of interleaved timed steps.
+        folder: Output folder with the runs ``<config>/seed<seed>``.
+        file: JSON file of the results, written after each run. Those that it has are kept, also of
+            other configs and seeds, and are not repeated.
+        repeats: Number of interleaved timed steps; 0 to measure none.
+        jobs: Trainings at a time.
 
     Returns:
-        By the config's name: ``scores`` (the last validation's, in percent), their ``mean`` and
-        standard deviation ``std``, ``parameters``, the step's ``median``, ``low``, ``high``
-        (seconds), ``ratio`` and peak ``memory`` (bytes).
+        For each of ``configs`` by its name: ``config``, the settings; ``runs`` by seed with
+        ``score`` (the last validation's, in percent), ``curve`` (all validations') and
+        ``seconds``; ``scores``, their ``mean`` and standard deviation ``std``; and, if measured,
+        ``parameters``, the step's ``median``, ``low``, ``high`` (seconds), ``ratio`` and peak
+        ``memory`` (bytes).
 
     Raises:
-        UserError: If a file is missing, two have the same name, or a run fails.
+        UserError: If a file is missing, two have the same name, a run fails, or ``file`` has runs
+            with other settings.
     """
     for config in configs:
         if not config.is_file():
             raise UserError(f'there is no config file {config}')
     if len({config.stem for config in configs}) < len(configs):
         raise UserError('runs and results are named after the configs: file names must differ')
-    scores = _train_all(configs, seeds, options, folder)
-    results = _measure(configs, options, repeats)
-    for name, values in scores.items():
-        std = statistics.stdev(values) if len(values) > 1 else 0.
-        results[name] |= dict(scores=values, mean=statistics.mean(values), std=std)
-    return results
+    document = json.loads(file.read_text()) if file.exists() else dict(results={})
+    results = document['results']
+    for config in configs:
+        settings = _settings(config, options)
+        result = results.setdefault(config.stem, dict(config=settings, runs={}))
+        if result['config'] != settings:
+            raise UserError(f'{file} has results of {config.stem} with other options, or of '
+                            f'another version of {config}: use another --json')
+    _train_all(configs, seeds, options, folder, results, jobs, lambda: _write(file, document))
+    if repeats:
+        for name, measured in _measure(configs, options, repeats).items():
+            results[name] |= measured
+        document['machine'] = describe_machine(torch.device(get_device()))
+    _write(file, document)
+    return {config.stem: results[config.stem] for config in configs}
 
 
-def _train_all(configs: list[Path], seeds: list[int], options: dict,
-               folder: Path) -> dict[str, list[float]]:
-    scores = {config.stem: [] for config in configs}
-    with Progress(transient=True, disable=not sys.stdout.isatty()) as progress:
-        task = progress.add_task('training', total=len(configs) * len(seeds))
-        for seed in seeds:  # the outer loop, so that a drifting machine speed affects all configs
-            for config in configs:
-                progress.update(task, description=f'{config.stem}, seed {seed}')
-                run = folder / config.stem / f'seed{seed}'
-                scores[config.stem].append(
-                    _train(config, options | {'randomness.seed': seed}, run))
-                progress.advance(task)
-    return scores
-
-
-def _train(config: Path, options: dict, folder: Path) -> float:
-    """Trains in a separate process, unless already done; returns the last score."""
+def _settings(config: Path, options: dict) -> dict:
+    """A config's values, without seed, as JSON has them."""
     cfg = Config.fromfile(config)
     cfg.merge_from_dict(options)
-    result, log, copy = (folder / name for name in ('result.json', 'output.log', 'config.py'))
-    if result.exists():
-        done = json.loads(result.read_text())
-        if done['config'] != cfg.pretty_text:
-            raise UserError(f'{folder} has a run with other options, or of another version of '
-                            f'{config}: use another --work-dir')
-        return done['score']
+    values = {key: value for key, value in cfg.to_dict().items() if key != 'randomness'}
+    return json.loads(json.dumps(values))
+
+
+def _write(file: Path, document: dict) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(document, indent=1)
+    write_whole(file, lambda path: path.write_text(text))
+
+
+def _train_all(configs: list[Path], seeds: list[int], options: dict, folder: Path, results: dict,
+               jobs: int, write: Callable[[], None]) -> None:
+    """Adds the runs that ``results`` do not have."""
+    tasks = [(config, str(seed)) for seed in seeds for config in configs  # seed by seed, so that
+             if str(seed) not in results[config.stem]['runs']]  # a drift affects all configs
+    with (Progress(transient=True, disable=not sys.stdout.isatty()) as progress,
+          ThreadPoolExecutor(jobs) as pool):
+        bar = progress.add_task('training', total=len(tasks))
+        runs = {pool.submit(_train, config, options | {'randomness.seed': int(seed)},
+                            folder / config.stem / f'seed{seed}'): (config, seed)
+                for config, seed in tasks}
+        try:
+            for run in as_completed(runs):
+                config, seed = runs[run]
+                result = results[config.stem]
+                result['runs'][seed] = run.result()
+                scores = [run['score'] for run in result['runs'].values()]
+                std = statistics.stdev(scores) if len(scores) > 1 else 0.
+                result |= dict(scores=scores, mean=statistics.mean(scores), std=std)
+                write()
+                progress.advance(bar)
+        except UserError:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _train(config: Path, options: dict, folder: Path) -> dict:
+    """Trains in a separate process, and reads the log."""
+    cfg = Config.fromfile(config)
+    cfg.merge_from_dict(options)
+    log, copy = folder / 'output.log', folder / 'config.py'
     folder.mkdir(parents=True, exist_ok=True)
     cfg.dump(copy)  # before the Runner adds to it
+    start = time.monotonic()
     with log.open('w') as file:
         code = subprocess.run(
             [sys.executable, ROOT / 'tools/train.py', copy, '--work-dir', folder],
             stdout=file, stderr=subprocess.STDOUT).returncode
     if code:
         raise UserError(f'training {config} failed: see {log}')
-    done = dict(score=_last_score(folder), config=cfg.pretty_text)
-    write_whole(result, lambda file: file.write_text(json.dumps(done)))
-    return done['score']
+    curve = _read_curve(folder)
+    return dict(score=curve[-1], curve=curve, seconds=round(time.monotonic() - start))
 
 
-def _last_score(folder: Path) -> float:
+def _read_curve(folder: Path) -> list[float]:
+    """The scores of all validations of the last training in a work dir."""
     scalars = max(folder.glob('*/vis_data/scalars.json'))
-    for line in reversed(scalars.read_text().splitlines()):
-        values = json.loads(line)
-        for metric in METRICS:
-            if metric in values:
-                return values[metric]
-    raise UserError(f'{scalars} has none of {", ".join(METRICS)}: the config must validate at the '
-                    'end of training')
+    curve = [values[metric] for values in map(json.loads, scalars.read_text().splitlines())
+             for metric in METRICS if metric in values]
+    if not curve:
+        raise UserError(f'{scalars} has none of {", ".join(METRICS)}: the config must validate at '
+                        'the end of training')
+    return curve
 
 
 class Step:

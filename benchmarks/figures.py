@@ -1,9 +1,10 @@
 """Plots of the measurements."""
-import itertools
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cbsa_mm.checkpoints import write_whole
 
@@ -34,23 +35,26 @@ def plot(results: dict, folder: Path) -> list[Path]:
     return files
 
 
-def plot_scores(results: dict, file: Path) -> None:
-    """Plots each config's scores, one point per seed, vs. the time of its training step.
+def plot_curves(results: dict, file: Path) -> None:
+    """Plots each config's validations, the mean over its seeds and a band of their range.
 
     Args:
         results: Results of ``tools/analysis_tools/compare.py``.
         file: The picture.
     """
     matplotlib.use('agg')
-    figure = Figure((6, 3.6), layout='constrained')
+    figure = Figure((7, 4), layout='constrained')
     axes = figure.subplots()
-    for (name, result), marker in zip(results.items(), itertools.cycle('os^Dv*Ph')):
-        axes.plot([result['median'] * 1e3] * len(result['scores']), result['scores'], marker,
-                  label=name, alpha=0.8)
-    axes.set_xlabel('training step, ms')
-    axes.set_ylabel('accuracy or mIoU, %')
+    for name, result in results.items():
+        curves = np.array([run['curve'] for run in result['runs'].values()])
+        places = range(1, curves.shape[1] + 1)
+        [line] = axes.plot(places, curves.mean(0), '.-', label=name)
+        axes.fill_between(places, curves.min(0), curves.max(0), color=line.get_color(), alpha=0.2,
+                          linewidth=0)
+    axes.set(xlabel='validation', ylabel='accuracy or mIoU, %')
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    figure.legend(fontsize=8, loc='outside right')
     write_whole(file, lambda path: figure.savefig(path, dpi=120))
 
 

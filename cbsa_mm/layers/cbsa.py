@@ -50,6 +50,7 @@ class CBSA(SubspaceAttention):
         conv_size: Kernel size of a depth-wise convolution of the projected tokens that is added to
             the result to compensate for its low rank; 0 for none.
         out_bias: Whether the free output layer has a bias.
+        learned_steps: Whether the step sizes are learned; if not, they are 1.
 
     Raises:
         ValueError: If an argument is invalid, or arguments are incompatible.
@@ -65,7 +66,8 @@ class CBSA(SubspaceAttention):
                  output: str = 'free',
                  eps: float = 0.1,
                  conv_size: int = 0,
-                 out_bias: bool = True) -> None:
+                 out_bias: bool = True,
+                 learned_steps: bool = True) -> None:
         if output not in ('free', 'tied'):
             raise ValueError(f"output must be 'free' or 'tied', got {output!r}")
         if grid_size < 1:
@@ -87,6 +89,10 @@ class CBSA(SubspaceAttention):
             self.step_x = nn.Parameter(torch.randn(num_heads, 1, 1))
         elif output == 'tied':
             self.step_x = nn.Parameter(torch.randn(1))
+        if not learned_steps:
+            for step in (self.step_rep, self.step_x):
+                if step is not None:
+                    nn.init.ones_(step.requires_grad_(False))
         inner_dims = num_heads * self.head_dims
         self.conv = nn.Conv2d(inner_dims, inner_dims, conv_size, padding=conv_size // 2,
                               groups=inner_dims) if conv_size else None

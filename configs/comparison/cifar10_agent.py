@@ -1,4 +1,4 @@
-# Agent attention in the setting of cifar10_cbsa.py.
+# Agent attention in the setting of cifar10_cbt.py.
 # python tools/train.py configs/comparison/cifar10_agent.py
-_base_ = './cifar10_cbsa.py'
+_base_ = './cifar10_cbt.py'
 model = dict(backbone=dict(attn_cfg=dict(type='AgentAttention')))

@@ -1,8 +1,9 @@
 """Trains configs with the same seeds, data order and budget, and compares the results.
 
 Prints the mean and standard deviation of the last validation's accuracy or mIoU over the seeds, the
-time of a training step (interleaved between the configs), its peak memory, and the parameters. To
-continue an interrupted comparison, run the same command again.
+time of a training step (interleaved between the configs), its peak memory, and the parameters. Runs
+that the JSON file has already are not repeated: to continue an interrupted comparison, run the same
+command again.
 """
 from argparse import Namespace
 from pathlib import Path
@@ -10,7 +11,6 @@ from pathlib import Path
 from cbsa_mm.arguments import (
     PICTURES,
     ArgumentParser,
-    add_json_argument,
     add_options_arguments,
     config_file,
     integer,
@@ -28,13 +28,16 @@ def parse_args() -> Namespace:
     add_options_arguments(parser)
     parser.add_argument('--work-dir', type=output_folder, default='work_dirs/compare',
                         help='folder of all runs; %(default)s by default')
-    parser.add_argument('--repeats', type=integer(1), default=15,
-                        help='number of timed training steps')
+    parser.add_argument('--json', type=output_file('.json'), metavar='FILE',
+                        help='file of the results, written after each run, with those of other '
+                        'configs and seeds that it has; results.json in the work dir by default')
+    parser.add_argument('--repeats', type=integer(0), default=15,
+                        help='number of timed training steps; 0 to train alone')
+    parser.add_argument('--jobs', type=integer(1), default=1, help='trainings at a time')
     parser.add_argument('--threads', type=integer(1),
-                        help="CPU threads; PyTorch's default otherwise")
-    add_json_argument(parser)
+                        help="CPU threads of each; PyTorch's default otherwise")
     parser.add_argument('--plot', type=output_file(*PICTURES), metavar='FILE',
-                        help='write a picture here')
+                        help='draw the learning curves here')
     args = parser.parse_args()
     if len(set(args.seeds)) < len(args.seeds):
         parser.error('argument --seeds: give each once; equal ones give equal results')
@@ -44,12 +47,10 @@ def parse_args() -> Namespace:
 if __name__ == '__main__':
     args = parse_args()  # before the imports below, which take seconds
 
-import json
 import os
 import sys
 
 import torch
-from mmengine.device import get_device
 from rich.console import Console
 from rich.table import Table
 
@@ -57,9 +58,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # for benchmarks/
 
 from benchmarks.comparison import compare_configs
-from benchmarks.figures import plot_scores
-from benchmarks.timing import describe_machine
-from cbsa_mm.checkpoints import write_whole
+from benchmarks.figures import plot_curves
 from cbsa_mm.engine import report_user_errors
 
 
@@ -67,28 +66,24 @@ def main(args: Namespace) -> None:
     if args.threads:
         os.environ['OMP_NUM_THREADS'] = str(args.threads)
         torch.set_num_threads(args.threads)
+    folder = Path(args.work_dir)
     results = compare_configs([Path(config) for config in args.configs], args.seeds,
-                              args.cfg_options, Path(args.work_dir), args.repeats)
-    machine = describe_machine(torch.device(get_device()))
+                              args.cfg_options, folder, args.json or folder / 'results.json',
+                              args.repeats, args.jobs)
     table = Table(title=f'{len(args.seeds)} seeds')
-    for column in ('config', 'parameters, M', 'score', 'ms per step', 'times the first', 'MiB'):
+    for column in ('config', 'score', 'parameters, M', 'ms per step', 'times the first', 'MiB'):
         table.add_column(column, justify='left' if column == 'config' else 'right')
     for name, result in results.items():
-        table.add_row(
-            name, f'{result["parameters"] / 1e6:.2f}',
-            f'{result["mean"]:.1f} ± {result["std"]:.1f}',
-            f'{result["median"] * 1e3:.0f}', f'{1 / result["ratio"]:.2f}',
-            f'{result["memory"] / 2**20:.0f}')
+        measured = (
+            f'{result["parameters"] / 1e6:.2f}', f'{result["median"] * 1e3:.0f}',
+            f'{1 / result["ratio"]:.2f}', f'{result["memory"] / 2**20:.0f}'
+        ) if 'median' in result else ()
+        table.add_row(name, f'{result["mean"]:.1f} ± {result["std"]:.1f}', *measured)
     console = Console()
     console.width = max(console.width, 100)
     console.print(table)
-    console.print(', '.join(f'{key} {value}' for key, value in machine.items()))
-    if args.json:
-        text = json.dumps(dict(machine=machine, command=' '.join(sys.argv), results=results),
-                          indent=1)
-        write_whole(args.json, lambda file: file.write_text(text))
     if args.plot:
-        plot_scores(results, args.plot)
+        plot_curves(results, args.plot)
         console.print(f'Figure: {args.plot}')
 
 

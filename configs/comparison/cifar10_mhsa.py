@@ -1,4 +1,0 @@
-# Softmax attention with three projections in the setting of cifar10_cbsa.py.
-# python tools/train.py configs/comparison/cifar10_mhsa.py
-_base_ = './cifar10_cbsa.py'
-model = dict(backbone=dict(attn_cfg=dict(_delete_=True, type='MHSA')))

@@ -1,4 +1,0 @@
-# CRATE's attention in the setting of cifar10_cbsa.py.
-# python tools/train.py configs/comparison/cifar10_mssa.py
-_base_ = './cifar10_cbsa.py'
-model = dict(backbone=dict(attn_cfg=dict(_delete_=True, type='MSSA')))

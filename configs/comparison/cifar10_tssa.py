@@ -1,4 +1,0 @@
-# ToST's attention in the setting of cifar10_cbsa.py.
-# python tools/train.py configs/comparison/cifar10_tssa.py
-_base_ = './cifar10_cbsa.py'
-model = dict(backbone=dict(attn_cfg=dict(_delete_=True, type='TSSA')))
