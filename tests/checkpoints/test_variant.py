@@ -6,21 +6,17 @@ from cbsa_mm.checkpoints import check_variant, read_variant
 
 PATH = Path('folder/variant.yml')
 TEXT = '''
-amp: false
 dataset_kwargs: {dataset: ade20k, crop_size: 512}
 net_kwargs:
-  backbone: vit_small_patch16_384
   d_model: 384
   decoder: {dropout: 0.1, n_heads: 6, n_layers: 3, name: mask_transformer}
   distilled: false
-  drop_path_rate: 0.1
   image_size: !!python/tuple
   - 512
   - 512
   n_cls: 150
   n_heads: 6
   n_layers: 12
-  normalization: vit
   patch_size: 16
 '''
 SIZES = dict(embed_dims=384, num_layers=12, patch_size=16, num_classes=150, decoder_num_layers=3,
@@ -36,15 +32,9 @@ def test_reads_tuples_safely():
 
 @pytest.mark.parametrize('text, message', [
     ('net_kwargs: !!python/object/apply:os.mkdir [created]', 'variant.yml cannot be read: could'),
-    ('net_kwargs: !!python/name:os.mkdir', 'variant.yml cannot be read'),
-    ('net_kwargs: [', 'variant.yml cannot be read'),
-    ('', 'has no net_kwargs'),
     ('net_kwargs: 3', 'has no net_kwargs'),
     ('net_kwargs: {image_size: 512}', 'image_size must be two positive integers, got 512'),
-    ('net_kwargs: {image_size: [-512, -512]}', 'must be two positive integers, got .-512, -512.'),
-    ('net_kwargs: {n_heads: -6}', 'n_heads must be a positive integer, got -6'),
     ('net_kwargs: {decoder: {n_layers: 0}}', 'n_layers must be a positive integer, got 0'),
-    ('net_kwargs: {decoder: 3}', 'decoder must be a dict, got 3'),
 ])
 def test_refuses_what_is_not_plain_data(text, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -55,11 +45,8 @@ def test_refuses_what_is_not_plain_data(text, message, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('old, new, message', [
     ('d_model: 384', 'd_model: 192', 'd_model is 192 there and 384 in the checkpoint'),
-    ('n_layers: 12', 'n_layers: 24', 'n_layers is 24 there and 12'),
     ('n_layers: 3', 'n_layers: 2', 'decoder.n_layers is 2 there and 3'),
-    ('n_cls: 150', 'n_cls: 19', 'n_cls is 19 there and 150'),
     ('distilled: false', 'distilled: true', 'distilled is True there and False'),
-    ('patch_size: 16', 'patch_size: 32', 'patch_size is 32 there and 16'),
     ('- 512', '- 640', 'image_size, in patches is 1280 there and 1024'),
 ])
 def test_tells_the_variant_of_another_checkpoint(old, new, message):
