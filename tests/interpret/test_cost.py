@@ -2,19 +2,16 @@ from functools import partial
 
 import pytest
 import torch
+from choices import CHOICES
 
-from cbsa_mm.backbones import CBT, AdaptedViT, PlainViT
+from cbsa_mm.backbones import CBT, AdaptedViT
 from cbsa_mm.backbones.attention import AgentAttention
 from cbsa_mm.interpret import count_flops, count_similarities, trace
 from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, LinearAttention
-from cbsa_mm.layers.representatives import REFUSALS
 
 D, H, P, N, M = 24, 2, 10, 36, 9  # width, heads, theirs, tokens, representatives
 ATTENTIONS = {
-    **{f'{representatives}-{contraction}': partial(CBSA, D, H, P, 3, representatives, contraction)
-       for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'orthogonal', 'fixed')
-       for contraction in ('softmax', 'inverse', 'none')
-       if (representatives, contraction) not in REFUSALS},
+    **{'-'.join(choice): partial(CBSA, D, H, P, 3, *choice) for choice in CHOICES},
     'tied': partial(CBSA, D, H, P, 3, output='tied'),
     'tied tokens': partial(CBSA, D, H, P, 3, 'tokens', output='tied'),
     'convolution': partial(CBSA, D, H, P, 3, conv_size=3),
@@ -25,25 +22,19 @@ ATTENTIONS = {
     'AgentAttention': partial(AgentAttention, D, H, P, 3),
     'TSSA': partial(TSSA, D, H, P),
 }
-SMALL = dict(arch=dict(embed_dims=16, num_layers=2, num_heads=2), img_size=32)
-MODELS = {
-    'CBT': partial(CBT, **SMALL),
-    'deploy': partial(CBT, **SMALL, deploy=True),
-    'CRATE': partial(CBT, **SMALL, attn_cfg=dict(type='MSSA'), stem='linear'),
-    'adapted ViT': partial(AdaptedViT, **SMALL),
-    'plain ViT': partial(PlainViT, **SMALL),
-}
-
-
-@pytest.mark.parametrize('make, shape, grid', [
-    *(pytest.param(make, (1, N, D), [(6, 6)], id=name) for name, make in ATTENTIONS.items()),
-    *(pytest.param(make, (1, 3, 32, 48), [], id=name) for name, make in MODELS.items())])
-def test_costs_the_same_on_all_devices(make, shape, grid):
+SMALL = dict(embed_dims=16, num_layers=2, num_heads=2)
+@pytest.mark.parametrize('make', [
+    *ATTENTIONS.values(),
+    *(partial(CBT, SMALL, img_size=32, deploy=deploy) for deploy in (False, True)),
+    partial(AdaptedViT, SMALL, img_size=32)])
+def test_costs_the_same_on_all_devices(make):
+    """And more than two projections."""
+    inputs = ((1, 3, 32, 48), ) if make.func in (CBT, AdaptedViT) else ((1, N, D), (6, 6))
     counts = []
     for device in ('cpu', 'meta'):
         with torch.device(device):
-            counts.append(count_flops(make().eval(), torch.zeros(shape), *grid))
-    assert counts[0] == counts[1] > 2 * 2 * N * D * H * P  # more than two projections
+            counts.append(count_flops(make().eval(), torch.zeros(inputs[0]), *inputs[1:]))
+    assert counts[0] == counts[1] > 2 * 2 * N * D * H * P
 
 
 @pytest.mark.parametrize('name, number', [
