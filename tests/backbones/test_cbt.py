@@ -61,14 +61,6 @@ def test_parameters_of_the_released_classifiers(arch, millions):
     assert round(count / 1e6, 2) == millions
 
 
-def test_mean_of_the_patches():
-    mean, tokens = (CBT(SMALL, img_size=64, out_type=out_type).eval()
-                    for out_type in ('avg_featmap', 'raw'))
-    mean.load_state_dict(tokens.state_dict())
-    image = torch.randn(2, 3, 48, 80)
-    torch.testing.assert_close(mean(image)[0], tokens(image)[0][:, 1:].mean(1))
-
-
 def test_position_embeddings_fit_while_loading():
     small, large = CBT(SMALL, img_size=64).eval(), CBT(SMALL, img_size=(128, 96)).eval()
     assert not large.load_state_dict(small.state_dict()).missing_keys

@@ -1,5 +1,4 @@
 """Released layouts: told apart, measured, checked, mapped and mapped back."""
-import numpy as np
 import pytest
 import released
 import released_models as models
@@ -13,25 +12,6 @@ DEPICT_CA = models.make(
     DEPICT_CA_SEGMENTER, embed_dims=32, num_layers=1, num_tokens=17, num_labels=5, mlp_dims=128,
     patch_size=16, in_channels=3, num_classes=150, decoder_num_layers=2, decoder_inner_dims=300,
     decoder_num_cross_layers=3, decoder_cross_inner_dims=150)
-
-
-@pytest.mark.parametrize('library', ['mmseg', 'mmpretrain'])
-@pytest.mark.parametrize('prefix', ['', 'opt/target/'])
-def test_jax_layout(prefix, library, tmp_path):
-    """It becomes what timm makes of it."""
-    arrays = {prefix + name: array for name, array in models.make_augreg(24, 2, 3, 10).items()}
-    np.savez(tmp_path / 'vit.npz', **{name: array.numpy() for name, array in arrays.items()})
-    timm = models.timm_vit(24, 2, 3, side=48)
-    timm.load_pretrained(tmp_path / 'vit.npz')
-    arrays |= {f'{prefix}pre_logits/kernel': torch.ones(24, 24),
-               f'{prefix}pre_logits/bias': torch.ones(24)}
-    converted = convert(arrays, library)
-    assert converted.sizes['num_heads'] == 3
-    expected = convert(timm.state_dict(), library).state_dict
-    assert released.equal(converted.state_dict, expected)
-    family, back = restore(converted.state_dict, converted.released)
-    assert family.is_jax
-    assert released.equal(back, arrays)
 
 
 @pytest.mark.parametrize('weights, expected', [

@@ -6,7 +6,6 @@ from cbsa_mm.checkpoints import check_variant, read_variant
 
 PATH = Path('folder/variant.yml')
 TEXT = '''
-dataset_kwargs: {dataset: ade20k, crop_size: 512}
 net_kwargs:
   d_model: 384
   decoder: {dropout: 0.1, n_heads: 6, n_layers: 3, name: mask_transformer}
@@ -21,13 +20,6 @@ net_kwargs:
 '''
 SIZES = dict(embed_dims=384, num_layers=12, patch_size=16, num_classes=150, decoder_num_layers=3,
              num_tokens=1025)
-
-
-def test_reads_tuples_safely():
-    net_kwargs = read_variant(TEXT, PATH)
-    assert net_kwargs['image_size'] == (512, 512)
-    assert net_kwargs['n_heads'] == 6
-    check_variant(net_kwargs, SIZES, False, PATH)
 
 
 @pytest.mark.parametrize('text, message', [

@@ -14,7 +14,7 @@ from cbsa_mm.interpret import (
     rotate_whole_basis,
     rotate_within_heads,
 )
-from cbsa_mm.layers import CBSA, MHSA, TSSA, CrossMSSA
+from cbsa_mm.layers import CBSA, MHSA, TSSA
 
 GRID = 5, 6
 
@@ -101,20 +101,3 @@ def test_parameters_are_restored_bit_by_bit(change, dtype):
         changes += ['out_proj.weight', 'out_proj.bias', 'step_rep', 'step_x']
     assert changed == {f'layers.{i}.attn.{name}' for i in range(2) for name in changes}
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-
-
-def test_attention_layers():
-    class ViTAttention(nn.Module):
-        num_heads = 3
-
-        def __init__(self):
-            super().__init__()
-            self.qkv = nn.Linear(24, 72)
-
-    model = nn.ModuleDict(dict(
-        backbone=CBT(dict(embed_dims=24, num_layers=2, num_heads=3), img_size=32),
-        timm=nn.ModuleDict(dict(attn=ViTAttention(), mlp=nn.Linear(24, 24))),
-        segmenter=nn.TransformerEncoderLayer(24, 3), cross=CrossMSSA(24, 3)))
-    assert list(attention_layers(model)) == [
-        'backbone.layers.0.attn', 'backbone.layers.1.attn', 'timm.attn', 'segmenter.self_attn',
-        'cross']

@@ -113,15 +113,6 @@ def test_coding_rates_before_and_after_contraction():
         torch.testing.assert_close(layer.reductions()['representatives'][:, k], reduction)
 
 
-def test_step_sizes_and_overlaps():
-    layer = record(make(POOLED[0]))[0]
-    assert {name: steps.tolist() for name, steps in layer.step_sizes().items()} == {
-        name: getattr(layer.attn, name).flatten().tolist() for name in ('step_rep', 'step_x')}
-    torch.testing.assert_close(layer.overlap().diagonal(), torch.ones(3))
-    layer = record(make(dict(type='MHSA')))[0]
-    assert (layer.rank(), layer.step_sizes(), layer.overlap()) == (None, {}, None)
-
-
 @pytest.mark.parametrize('library', ['mmpretrain', 'timm'])
 def test_plain_vits_of_other_libraries(library):
     """As ours with their weights."""
