@@ -61,14 +61,6 @@ def test_parameters_of_the_released_classifiers(arch, millions):
     assert round(count / 1e6, 2) == millions
 
 
-def test_position_embeddings_fit_while_loading():
-    small, large = CBT(SMALL, img_size=64).eval(), CBT(SMALL, img_size=(128, 96)).eval()
-    assert not large.load_state_dict(small.state_dict()).missing_keys
-    # Interpolated while loading or in forward, it is the same function.
-    image = torch.randn(1, 3, 128, 96)
-    torch.testing.assert_close(small(image)[0], large(image)[0])
-
-
 @pytest.mark.parametrize('change, message', [
     (dict(pos_embed=torch.zeros(2, 17, 16)), r'\(1, tokens, d\), got \(2, 17, 16\)'),
     (dict(pos_embed=torch.zeros(1, 7, 16)), "checkpoint's 6 position embeddings is unknown"),

@@ -185,15 +185,19 @@ def test_mmpretrain_loads_it(run_tool, tmp_path):
 @pytest.mark.parametrize('arguments, message', [
     (['x.pth', 'y.safetensors'], 'DST must end with .pth, not .safetensors'),
     (['vit.pth', 'y.pth', '--config', 'y.py'], 'needs num_heads, .* give --num-heads'),
-    (['run/segmenter.pth', 'y.pth'], 'belongs to another checkpoint: d_model is 32'),
+    (['run/segmenter.pth', 'y.pth'],
+     'run/variant.yml belongs to another checkpoint: d_model is 32'),
+    (['hostile/segmenter.pth', 'y.pth'], 'hostile/variant.yml cannot be read: could'),
     (['page.pth', 'y.pth'], 'page.pth is a web page'),
 ])
 def test_mistakes_end_with_one_message(arguments, message, run_tool, tmp_path):
     save_classifier(tmp_path / 'x.pth', models.make_classifier(16, 1, 2, side=32))
     torch.save(models.make_vit(16, 1, 5), tmp_path / 'vit.pth')
-    (tmp_path / 'run').mkdir()
-    save_segmenter(tmp_path / 'run/segmenter.pth', models.make_segmenter(16, 1, 1, side=32),
-                   VARIANT.format(d=32, side=32, h=2, layers=1))
+    for name, variant in (('run', VARIANT.format(d=32, side=32, h=2, layers=1)),
+                          ('hostile', 'net_kwargs: !!python/object/apply:os.mkdir [created.d]')):
+        (tmp_path / name).mkdir()
+        save_segmenter(tmp_path / f'{name}/segmenter.pth',
+                       models.make_segmenter(16, 1, 1, side=32), variant)
     (tmp_path / 'page.pth').write_text('<!doctype html>')
     (tmp_path / 'y.pth').write_text('kept')
     files = {path: path.read_bytes() for path in tmp_path.rglob('*.*')}

@@ -1,6 +1,5 @@
 """Released layouts: told apart, measured, checked, mapped and mapped back."""
 import pytest
-import released
 import released_models as models
 import torch
 
@@ -33,12 +32,6 @@ def test_sizes(weights, expected):
     used = [tensor for name, tensor in weights.items() if '.head' not in name and 'running' not in
             name and 'num_batches' not in name]
     assert facts['num_parameters'] == sum(tensor.numel() for tensor in used)
-
-
-def test_patches_of_crate():
-    facts = describe(convert(released.weights('crate_original_classifier')), num_heads=3)
-    assert facts | dict(patch_size=16, img_size=(64, 64), head_dims=16, backbone=dict(
-        type='CBT', attn_cfg=dict(type='MSSA'), stem='linear')) == facts
 
 
 def test_heads_of_a_vit():

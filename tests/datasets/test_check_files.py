@@ -101,12 +101,6 @@ def test_faulty_label_maps_are_named(labels, message, segmentation):
         segmentation(labels=labels)[0]
 
 
-@pytest.mark.parametrize('labels', [encode(LABELS.astype(np.uint16)), encode(LABELS, mode='P')])
-def test_label_maps_of_other_kinds_are_read(labels, segmentation):
-    values = segmentation(labels=labels)[0]['data_samples'].gt_sem_seg.data[0]
-    np.testing.assert_array_equal(values, LABELS - 1)
-
-
 @pytest.mark.parametrize('image, shown', [
     (encode(PIXELS[..., 0]), np.stack([PIXELS[..., 0]] * 3, axis=-1)),
     (encode(PIXELS, mode='RGBA'), PIXELS),

@@ -1,7 +1,6 @@
 import io
 
 import numpy as np
-import pytest
 from mmengine import fileio
 from mmengine.registry import DATASETS
 from PIL import Image
@@ -36,10 +35,3 @@ def test_classification_labels():
         labels = np.asarray(Image.open(io.BytesIO(
             fileio.get(info['img_path'].replace('images', 'labels')))))
         assert set(np.unique(labels)) == {0, info['gt_label'] + 1}
-
-
-def test_refuses_other_tasks_and_sizes():
-    with pytest.raises(ValueError, match='size must be at least 1, got 0'):
-        ShapesDataset(size=0)
-    with pytest.raises(ValueError, match="must be 'segmentation' or 'classification', got 'depth'"):
-        ShapesDataset(task='depth')

@@ -31,9 +31,3 @@ def test_log_history_survives_as_data(tmp_path):
         assert mine.tolist() == original.tolist() and mine.dtype == original.dtype
     ours.update(0.)
     assert ours.current() == 0
-
-
-def test_checkpoints_of_other_origin_pass_through():
-    checkpoint = dict(state_dict={}, message_hub=dict(log_scalars=dict(loss=HistoryBuffer())))
-    PlainCheckpointHook().after_load_checkpoint(None, checkpoint)
-    assert isinstance(checkpoint['message_hub']['log_scalars']['loss'], HistoryBuffer)

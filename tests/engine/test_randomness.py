@@ -5,11 +5,9 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import DefaultSampler, InfiniteSampler
-from small_runner import small_runner
 from torch.utils.data import DataLoader, Dataset
 
-from cbsa_mm.engine import ExactResumeHook, SeededBatchSampler, randomness
-from cbsa_mm.errors import UserError
+from cbsa_mm.engine import SeededBatchSampler
 
 
 class Draws(Dataset):
@@ -69,10 +67,3 @@ def test_starts_anywhere(kind, num_workers):
                 num_workers=num_workers)
     assert rest == whole[5:]
     assert [len(batch) for batch in whole[:3]] == [4, 4, 2 if kind is DefaultSampler else 4]
-
-
-def test_processes_must_be_at_the_same_iteration(tmp_path, monkeypatch):
-    monkeypatch.setattr(randomness, 'broadcast', lambda first: first.copy_(torch.tensor([0, 3])))
-    with pytest.raises(UserError, match='process 0 is at iteration 0, process 0 at 3: they '
-                       'must share the work dir'):
-        small_runner(tmp_path, [1], [ExactResumeHook()]).train()

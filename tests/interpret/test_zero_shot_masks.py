@@ -35,12 +35,6 @@ def test_boundary_lies_on_both_sides():
     assert not boundary(torch.ones_like(mask), 2).any()  # nor is the border of the image one
 
 
-def test_labels_of_voc():
-    labels = torch.tensor([[0, 0, 255, 3], [0, 255, 15, 15]], dtype=torch.uint8)
-    assert split_labels(labels, range(1, 21)).int().tolist() == [
-        [[0, 0, 0, 1], [0, 0, 1, 1]], [[1, 1, 0, 0], [1, 0, 0, 0]], [[0, 0, 1, 0], [0, 1, 0, 0]]]
-
-
 def test_labels_of_others():
     labels = torch.tensor([[0, 0, 0, 2, 2, 2, 1, 1, 255]])
     assert split_labels(labels, [2], width=1)[:, 0].int().tolist() == [
