@@ -70,9 +70,3 @@ def test_deploy_form_is_the_same_function(vit):
     expected = model(image)[0]
     model.switch_to_deploy()
     torch.testing.assert_close(model(image)[0], expected)
-
-
-def test_refuses_a_tensor_by_two_names(vit):
-    both = by_names_of('mmpretrain', vit) | by_names_of('timm', vit)
-    with pytest.raises(UserError, match='the checkpoint has norm.weight twice: also as ln1.weight'):
-        AdaptedViT(ARCH, img_size=64).load_state_dict(both)

@@ -109,16 +109,6 @@ def test_the_shipped_config_is_named_and_fits(size, run_tool, tmp_path, capsys):
 
 
 @torch.no_grad()
-def test_distilled_segmenter(run_tool, tmp_path):
-    weights = models.make_segmenter(192, 2, 2, side=96, classes=7, distilled=True)
-    save_segmenter(tmp_path / 'checkpoint.pth', weights)
-    run_tool('convert_checkpoint', 'checkpoint.pth', 'cbt.pth', '--config', 'cbt.py')
-    model, image = build('cbt.py', 'cbt.pth'), torch.randn(1, 3, 96, 96)
-    ours = model.decode_head(model.extract_feat(image))
-    assert released.relative_error(ours, models.segment(weights, image, 3)) < 1e-5
-
-
-@torch.no_grad()
 @pytest.mark.parametrize('name, library', [
     ('vit.safetensors', 'mmpretrain'), ('vit.npz', 'mmseg')])
 def test_pretrained_vit(name, library, run_tool, tmp_path):
@@ -169,17 +159,6 @@ def test_mmseg_loads_it_and_trains_from_it(run_tool, ade20k, tmp_path, capsys):
     run_tool('convert_checkpoint', 'work/iter_1.pth', 'trained.pth', '--to', 'official')
     trained = torch.load('trained.pth', weights_only=True)['model']
     assert trained['decoder.cls_emb'].shape == (1, 150, 192)
-
-
-def test_mmpretrain_loads_it(run_tool, tmp_path):
-    from mmpretrain import ImageClassificationInferencer
-    save_classifier(tmp_path / 'x.pth.tar', models.make_classifier(32, 2, 2))
-    run_tool('convert_checkpoint', 'x.pth.tar', 'cbt.pth', '--config', 'cbt.py')
-    weights = torch.load('cbt.pth', weights_only=True)['state_dict']
-    init_default_scope('mmpretrain')
-    inferencer = ImageClassificationInferencer('cbt.py', pretrained='cbt.pth')
-    assert released.equal(inferencer.model.state_dict(), weights)
-    assert len(inferencer.classes) == 1000 and 'tench' in inferencer.classes[0]
 
 
 @pytest.mark.parametrize('arguments, message', [
