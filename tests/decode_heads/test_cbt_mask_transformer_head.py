@@ -17,6 +17,11 @@ from cbsa_mm.decode_heads import CBTMaskTransformerHead, DEPICTCAHead, DEPICTSAH
 HEADS = [CBTMaskTransformerHead, DEPICTSAHead, DEPICTCAHead]
 
 
+@pytest.fixture(autouse=True)
+def scope():
+    init_default_scope('mmseg')
+
+
 def make(head=CBTMaskTransformerHead, **kwargs):
     """A head in evaluation mode whose normalisations do something."""
     torch.manual_seed(0)
@@ -75,7 +80,6 @@ def test_equals_the_equations(head, kwargs, reference, num_classes, grid):
 
 @pytest.mark.parametrize('align_corners', [False, True])
 def test_loss_is_cross_entropy_of_the_upsampled_masks(align_corners):
-    init_default_scope('mmseg')
     head = MODELS.build(dict(
         type='CBTMaskTransformerHead', in_channels=16, channels=16, num_classes=7, num_layers=1,
         align_corners=align_corners, loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.5)))
@@ -142,7 +146,6 @@ def test_compiles_without_graph_breaks(kind):
 
 @pytest.mark.parametrize('head', ['CBTMaskTransformerHead', 'FCNHead'])
 def test_class_weights_beside_ignored_pixels(head):
-    init_default_scope('mmseg')
     weights = [0.5, 1., 2.]
     head = MODELS.build(dict(
         type=head, in_channels=16, channels=16, num_classes=3, dropout_ratio=0.,
