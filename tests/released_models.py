@@ -1,13 +1,20 @@
-"""Models in the released layouts, of random weights and any size."""
+"""Models in the released layouts, of random weights and any size, and what they compute."""
 from functools import partial
 
+import oracle
+import released
 import torch
-from timm.models import VisionTransformer
+from timm.models import VisionTransformer, VisionTransformerDistilled
 from torch import Tensor, nn
 
 from cbsa_mm.checkpoints import CBT_CLASSIFIER, CBT_SEGMENTER, Table
 from cbsa_mm.checkpoints.augreg import AUGREG
-from cbsa_mm.checkpoints.tables import DISTILLED_CBT_SEGMENTER, MMPRETRAIN_VIT
+from cbsa_mm.checkpoints.tables import (
+    CBT_DECODER,
+    DISTILLED_CBT_SEGMENTER,
+    MMPRETRAIN_DISTILLED_VIT,
+    MMPRETRAIN_VIT,
+)
 
 
 def make(table: Table, seed: int = 0, **sizes: int) -> dict[str, Tensor]:
@@ -60,9 +67,10 @@ def _vit_sizes(d: int, depth: int, num_tokens: int) -> dict[str, int]:
                 mlp_dims=4 * d, patch_size=16, in_channels=3)
 
 
-def make_vit(d: int, depth: int, num_tokens: int) -> dict[str, Tensor]:
+def make_vit(d: int, depth: int, num_tokens: int, distilled: bool = False) -> dict[str, Tensor]:
     """A ViT/16 by timm's names."""
-    return make(MMPRETRAIN_VIT, **_vit_sizes(d, depth, num_tokens))
+    table = MMPRETRAIN_DISTILLED_VIT if distilled else MMPRETRAIN_VIT
+    return make(table, **_vit_sizes(d, depth, num_tokens))
 
 
 def make_augreg(d: int, depth: int, h: int, num_tokens: int) -> dict[str, Tensor]:
@@ -79,7 +87,19 @@ def make_segmenter(d: int, depth: int, decoder_depth: int, side: int = 512, clas
                 decoder_inner_dims=300)
 
 
-def timm_vit(d: int, depth: int, h: int, side: int) -> nn.Module:
+def timm_vit(d: int, depth: int, h: int, side: int, distilled: bool = False) -> nn.Module:
     """timm's ViT/16, with an eps of 1e-5."""
-    return VisionTransformer(img_size=side, embed_dim=d, depth=depth, num_heads=h,
-                             norm_layer=partial(nn.LayerNorm, eps=1e-5)).eval()
+    cls = VisionTransformerDistilled if distilled else VisionTransformer
+    return cls(img_size=side, embed_dim=d, depth=depth, num_heads=h,
+               norm_layer=partial(nn.LayerNorm, eps=1e-5)).eval()
+
+
+def segment(weights: dict[str, Tensor], image: Tensor, h: int) -> Tensor:
+    """Masks of a CBT segmenter, at the patches' resolution, by timm and the equations."""
+    encoder, head = (released.pick(weights, prefix) for prefix in ('encoder.', 'decoder.'))
+    side, depth = image.shape[-1], sum(name.endswith('qkv.weight') for name in encoder)
+    vit = timm_vit(encoder['norm.bias'].numel(), depth, h, side, 'dist_token' in encoder)
+    vit.load_state_dict(encoder)
+    grid = (side // 16, side // 16)
+    features = vit.forward_features(image)[:, -grid[0] * grid[1]:].mT.unflatten(2, grid)
+    return oracle.decoder(features, released.rename(head, CBT_DECODER), 3, 10)

@@ -1,6 +1,7 @@
 """convert_checkpoint.py: released files in, the same predictions out, and back."""
 from pathlib import Path
 
+import oracle
 import pytest
 import released
 import released_models as models
@@ -95,17 +96,39 @@ def test_golden_segmenter(run_tool, tmp_path):
     assert (tmp_path / 'back/variant.yml').read_text() == variant
 
 
+@torch.no_grad()
 @pytest.mark.parametrize(
     'size', ['t', *(pytest.param(size, marks=pytest.mark.slow) for size in 'sbl')])
-def test_the_shipped_config_is_named_and_fits(size, run_tool, tmp_path, capsys):
+def test_full_sizes(size, run_tool, tmp_path, capsys):
+    """Of the shipped configs, whose logits are those of a naive forward pass."""
     d, depth, h = dict(t=(192, 12, 3), s=(384, 12, 6), b=(768, 12, 12), l=(1024, 24, 16))[size]
     decoder_depth, side = dict(b=6, l=9).get(size, 3), dict(l=640).get(size, 512)
-    save_classifier(tmp_path / 'classifier.pth', models.make_classifier(d, depth, h))
-    save_segmenter(tmp_path / 'segmenter.pth', models.make_segmenter(d, depth, decoder_depth, side))
-    for kind, data in (('classifier', 'in1k'), ('segmenter', 'ade20k')):
-        run_tool('convert_checkpoint', f'{kind}.pth', 'cbt.pth')
+    weights = models.make_segmenter(d, depth, decoder_depth, side)
+    save_classifier(tmp_path / 'in1k.pth', models.make_classifier(d, depth, h))
+    save_segmenter(tmp_path / 'ade20k.pth', weights)
+    built = {}
+    for data in ('in1k', 'ade20k'):
+        run_tool('convert_checkpoint', f'{data}.pth', 'cbt.pth')
         assert f'configs/cbt/cbt-{size}_{data}.py fits' in capsys.readouterr().out
-        build(ROOT / f'configs/cbt/cbt-{size}_{data}.py', 'cbt.pth')
+        built[data] = build(ROOT / f'configs/cbt/cbt-{size}_{data}.py', 'cbt.pth')
+
+    classifier, image = built['in1k'], torch.randn(1, 3, 224, 224)
+    theirs = oracle.cbt(image, released.pick(classifier.state_dict(), 'backbone.'), h)
+    logits = classifier.head(classifier.extract_feat(image))
+    assert released.relative_error(logits, classifier.head.fc(theirs)) < 1e-5
+    segmenter, image = built['ade20k'], torch.randn(1, 3, side, side)
+    masks = segmenter.decode_head(segmenter.extract_feat(image))
+    assert released.relative_error(masks, models.segment(weights, image, h)) < 1e-5
+
+
+@torch.no_grad()
+def test_distilled_segmenter(run_tool, tmp_path):
+    weights = models.make_segmenter(192, 2, 2, side=96, classes=7, distilled=True)
+    save_segmenter(tmp_path / 'checkpoint.pth', weights)
+    run_tool('convert_checkpoint', 'checkpoint.pth', 'cbt.pth', '--config', 'cbt.py')
+    model, image = build('cbt.py', 'cbt.pth'), torch.randn(1, 3, 96, 96)
+    masks = model.decode_head(model.extract_feat(image))
+    assert released.relative_error(masks, models.segment(weights, image, 3)) < 1e-5
 
 
 @torch.no_grad()
