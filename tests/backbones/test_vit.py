@@ -1,6 +1,5 @@
 import pytest
 import torch
-from mmengine.registry import MODELS, init_default_scope
 from mmpretrain.models import VisionTransformer
 
 from cbsa_mm.backbones import AdaptedViT
@@ -55,25 +54,13 @@ def test_not_adapted_it_is_the_pretrained_vit(vit, library, tmp_path):
         check_pretrained(AdaptedViT(ARCH | dict(num_layers=4), init_cfg=init_cfg))
 
 
-@pytest.mark.parametrize('contraction', [False, True])
-def test_chosen_layers_are_adapted(contraction):
-    model = AdaptedViT(ARCH, 64, adapted_layers=(0, -1), grid_size=2, contraction=contraction)
+def test_chosen_layers_are_adapted():
+    model = AdaptedViT(ARCH, 64, adapted_layers=(0, -1), grid_size=2, contraction=True)
     assert [type(layer.attn).__name__ for layer in model.layers] == [
         'AdaptedMHSA', 'MHSA', 'AdaptedMHSA']
-    assert (model.layers[0].attn.contraction is not None) == contraction
-    assert model.layers[0].norm1.eps == model.norm.eps == 1e-6
-
-
-@pytest.mark.parametrize('scope, out_type, shape', [
-    ('mmpretrain', 'cls_token', (1, 48)), ('mmseg', 'featmap', (1, 48, 5, 7))])
-def test_any_resolution_in_both_libraries(scope, out_type, shape):
-    init_default_scope(scope)
-    model = MODELS.build(
-        dict(type='AdaptedViT', arch=ARCH, img_size=64, out_type=out_type)).eval()
-    [out] = model(torch.randn(1, 3, 80, 100))
-    assert out.shape == shape
-    out.sum().backward()
-    assert all(p.grad is not None for p in model.layers.parameters())
+    assert model.layers[0].attn.contraction is not None
+    with pytest.raises(ValueError, match='adapted_layers must be indices of the 3 layers, got 3'):
+        AdaptedViT(ARCH, adapted_layers=[3])
 
 
 def test_deploy_form_is_the_same_function(vit):
@@ -83,14 +70,3 @@ def test_deploy_form_is_the_same_function(vit):
     expected = model(image)[0]
     model.switch_to_deploy()
     torch.testing.assert_close(model(image)[0], expected)
-
-
-def test_refuses_layers_that_it_has_not():
-    with pytest.raises(ValueError, match='adapted_layers must be indices of the 3 layers, got 3'):
-        AdaptedViT(ARCH, adapted_layers=[3])
-
-
-def test_refuses_a_tensor_by_two_names(vit):
-    both = by_names_of('mmpretrain', vit) | by_names_of('timm', vit)
-    with pytest.raises(UserError, match='the checkpoint has norm.weight twice: also as ln1.weight'):
-        AdaptedViT(ARCH, img_size=64).load_state_dict(both)

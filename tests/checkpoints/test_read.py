@@ -1,5 +1,4 @@
 """Files from elsewhere are data: what is no checkpoint is refused, and nothing in it is run."""
-import collections
 import os
 import pickle
 import tarfile
@@ -35,41 +34,42 @@ def save(path, kind):
         torch.save(WEIGHTS, path, _use_new_zipfile_serialization=kind == 'zip')
 
 
-@pytest.mark.parametrize('map_location', ['cpu', None])
 @pytest.mark.parametrize('mmap', [False, True])
 @pytest.mark.parametrize('kind', ['zip', 'legacy', 'safetensors', 'npz'])
-def test_reads_a_file_by_its_content(kind, mmap, map_location, tmp_path):
+def test_reads_a_file_by_its_content(kind, mmap, tmp_path):
     save(tmp_path / 'weights', kind)
-    found = read_checkpoint(tmp_path / 'weights', map_location, mmap)
+    found = read_checkpoint(tmp_path / 'weights', mmap=mmap)
     assert set(found) == set(WEIGHTS)
     assert all(torch.equal(found[name], WEIGHTS[name]) for name in WEIGHTS)
 
 
-@pytest.mark.parametrize('kind', ['zip', 'legacy', 'plain'])
-@pytest.mark.parametrize('where', ['alone', 'beside weights', 'as a tensor'])
-def test_code_in_a_pickle_is_refused_and_does_not_run(kind, where, tmp_path):
-    harmful = Harmful(tmp_path / 'created')
-    content = {'alone': harmful, 'beside weights': {'state_dict': WEIGHTS, 'args': harmful},
-               'as a tensor': collections.OrderedDict(WEIGHTS, extra=harmful)}[where]
-    if kind == 'plain':
-        (tmp_path / 'x.pth').write_bytes(pickle.dumps(content))
-    else:
-        torch.save(content, tmp_path / 'x.pth', _use_new_zipfile_serialization=kind == 'zip')
-    with pytest.raises(ValueError, match='no code in it was run.*may run code.*only the weights'):
-        read_checkpoint(tmp_path / 'x.pth')
-    assert not (tmp_path / 'created').exists()
+class Zeros:
+    """Is pickled in a few bytes, and unpickled as 64 MiB."""
+
+    def __reduce__(self):
+        return bytearray, (2**26, )
 
 
-def test_code_in_a_numpy_file_is_refused_and_does_not_run(tmp_path):
-    array = np.array([Harmful(tmp_path / 'created')], dtype=object)
-    np.savez(tmp_path / 'x.npz', cls=array)
-    with pytest.raises(ValueError, match='x.npz is not a checkpoint, or it is damaged'):
-        read_checkpoint(tmp_path / 'x.npz')
+@pytest.mark.parametrize('kind', ['zip', 'legacy', 'plain', 'npz'])
+def test_code_in_a_file_is_refused_and_does_not_run(kind, tmp_path):
+    path, message = tmp_path / 'x.pth', 'no code in it was run.*may run code.*only the weights'
+    for harmful in (Harmful(tmp_path / 'created'), Zeros()):
+        content = {'state_dict': WEIGHTS, 'args': harmful}
+        if kind == 'npz':
+            message = 'x.pth is not a checkpoint, or it is damaged'
+            with open(path, 'wb') as file:
+                np.savez(file, cls=np.array([harmful], dtype=object))
+        elif kind == 'plain':
+            path.write_bytes(pickle.dumps(content))
+        else:
+            torch.save(content, path, _use_new_zipfile_serialization=kind == 'zip')
+        with pytest.raises(ValueError, match=message):
+            read_checkpoint(path)
     assert not (tmp_path / 'created').exists()
 
 
 @pytest.mark.parametrize('kind', ['zip', 'legacy', 'safetensors', 'npz'])
-@pytest.mark.parametrize('share', [0.1, 0.5, 0.99])
+@pytest.mark.parametrize('share', [0.1, 0.99])
 def test_a_file_that_is_cut_off(kind, share, tmp_path):
     path = tmp_path / 'weights'
     save(path, kind)
@@ -80,83 +80,39 @@ def test_a_file_that_is_cut_off(kind, share, tmp_path):
     assert '\n' not in str(error.value)
 
 
-def pack(path, kind):
-    """64 MiB of zeros in a file of a few KiB."""
-    with open(path, 'wb') as file:
-        if kind == 'npz':
-            np.savez_compressed(file, cls=np.zeros(2**24, np.float32))
-            return
-    torch.save(dict(a=torch.zeros(2**24)), path)
-    with zipfile.ZipFile(path) as plain:
-        entries = {name: plain.read(name) for name in plain.namelist()}
-    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as packed:
-        for name, content in entries.items():
-            packed.writestr(name, content)
-
-
-@pytest.mark.parametrize('mmap', [False, True])
 @pytest.mark.parametrize('kind', ['zip', 'npz'])
-def test_a_small_file_that_would_fill_the_memory(kind, mmap, tmp_path):
-    pack(tmp_path / 'x.pth', kind)
+def test_a_small_file_that_would_fill_the_memory(kind, tmp_path):
+    """64 MiB of zeros in a file of a few KiB."""
+    with zipfile.ZipFile(tmp_path / 'x.pth', 'w', zipfile.ZIP_DEFLATED) as file:
+        file.writestr('a.npy' if kind == 'npz' else 'archive/data.pkl', bytes(2**26))
     with pytest.raises(ValueError, match='x.pth is rejected: it would unpack to 64 MiB'):
-        read_checkpoint(tmp_path / 'x.pth', mmap=mmap)
-
-
-class Zeros:
-    """Is pickled in a few bytes, and unpickled as 64 MiB."""
-
-    def __reduce__(self):
-        return bytearray, (2**26, )
-
-
-@pytest.mark.parametrize('protocol', [2, 4])
-@pytest.mark.parametrize('zipped', [False, True])
-def test_a_pickle_that_would_fill_the_memory(zipped, protocol, tmp_path):
-    torch.save(dict(WEIGHTS, zeros=Zeros()), tmp_path / 'x.pth', pickle_protocol=protocol,
-               _use_new_zipfile_serialization=zipped)
-    with pytest.raises(ValueError, match=r'more than tensors and .*\(builtins.bytearray\)'):
         read_checkpoint(tmp_path / 'x.pth')
 
 
-def write_tar(path, mode='w', name='weights.pth'):
-    with tarfile.open(path, mode, format=tarfile.USTAR_FORMAT, encoding='latin-1') as file:
-        file.addfile(tarfile.TarInfo(name))
-
-
-def write_zip(path):
-    with zipfile.ZipFile(path, 'w') as file:
-        file.writestr('notes.txt', 'weights')
-
-
-def write_pytorchs_tar(path):
+def write_tar(path):
     """What PyTorch would unpack; its first entry's name makes it look like a pickle."""
-    write_tar(path, name='\x80storages')
+    with tarfile.open(path, 'w', format=tarfile.USTAR_FORMAT, encoding='latin-1') as file:
+        file.addfile(tarfile.TarInfo('\x80storages'))
 
 
 @pytest.mark.parametrize('write, message', [
-    (lambda path: path.touch(), 'is empty'),
+    (lambda path: path.touch(), 'x.pth is empty'),
     (lambda path: path.write_text('\n <!DOCTYPE html><html>Quota exceeded</html>'),
-     'is a web page, not a checkpoint'),
+     'x.pth is a web page, not a checkpoint'),
     (lambda path: path.write_text('version https://git-lfs.github.com/spec/v1\noid sha256:1\n'),
-     'is a Git LFS pointer'),
+     'x.pth is a Git LFS pointer'),
     (lambda path: path.write_bytes(b'\xff\xd8\xff\xe0' + 600 * b'\0'),
-     'is not a checkpoint: neither a PyTorch file'),
-    (lambda path: path.write_bytes(b'\x80'), 'is not a checkpoint, or it is damaged'),
-    (lambda path: torch.save([torch.ones(2)], path), 'contains a list, not a state dict'),
+     'x.pth is not a checkpoint: neither a PyTorch file'),
+    (lambda path: torch.save([torch.ones(2)], path), 'x.pth contains a list, not a state dict'),
     (lambda path: torch.jit.script(torch.nn.Linear(2, 2)).save(path),
-     'is a TorchScript program, not weights'),
-    (write_zip, 'is an archive, not a checkpoint'),
-    (write_tar, 'is an archive, not a checkpoint'),
-    (write_pytorchs_tar, 'is an archive, not a checkpoint'),
-    (lambda path: write_tar(path, 'w:gz'), 'is an archive, not a checkpoint'),
-    (lambda path: path.mkdir(), ''),
-    (lambda path: None, ''),
+     'x.pth is a TorchScript program, not weights'),
+    (write_tar, 'x.pth is an archive, not a checkpoint'),
+    (lambda path: path.mkdir(), 'there is no checkpoint .*x.pth'),
 ])
 @pytest.mark.parametrize('trust', [False, True])
 def test_what_is_no_checkpoint(write, message, trust, tmp_path):
     write(tmp_path / 'x.pth')
-    expected = f'x.pth {message}' if message else 'there is no checkpoint .*x.pth'
-    with pytest.raises(ValueError, match=expected):
+    with pytest.raises(ValueError, match=message):
         read_checkpoint(tmp_path / 'x.pth', trust=trust)
 
 
@@ -166,22 +122,14 @@ def test_finds_the_state_dict(checkpoint):
     assert find_state_dict(checkpoint) == WEIGHTS
 
 
-@pytest.mark.parametrize('checkpoint', [
-    {}, {'epoch': 3}, {'state_dict': {}}, {'state_dict': [torch.ones(2)]}, {1: torch.ones(2)},
-    {'model': {'a': 1}}, {'model': {'a': WEIGHTS}}])
-def test_no_state_dict(checkpoint):
-    with pytest.raises(ValueError, match='there is no state dict, neither under state_dict or'):
+@pytest.mark.parametrize('checkpoint, message', [
+    ({'epoch': 3}, 'there is no state dict, neither under state_dict or'),
+    ({'state_dict': [torch.ones(2)]}, 'there is no state dict'),
+    ({'model': {'a': WEIGHTS}}, 'there is no state dict'),
+    (WEIGHTS | {'b': torch.ones(2).to_sparse()}, '1 tensor that cannot be weights .*: b'),
+    (WEIGHTS | {'b': torch.ones(1).expand(10**12)}, '1 tensor that cannot be weights'),
+    ({'a\x1b[2J': torch.ones(2)}, r"control characters: 'a\\x1b\[2J'"),
+])
+def test_no_state_dict(checkpoint, message):
+    with pytest.raises(ValueError, match=message):
         find_state_dict(checkpoint)
-
-
-@pytest.mark.parametrize('tensor', [
-    torch.ones(2, dtype=torch.cfloat), torch.ones(2).to_sparse(), torch.ones(2, device='meta'),
-    torch.ones(1).expand(10**12)])
-def test_tensors_that_are_no_weights(tensor):
-    with pytest.raises(ValueError, match='1 tensor that cannot be weights .*: b'):
-        find_state_dict(WEIGHTS | {'b': tensor})
-
-
-def test_names_that_would_control_the_terminal():
-    with pytest.raises(ValueError, match=r"control characters: 'a\\x1b\[2J'"):
-        find_state_dict({'a\x1b[2J': torch.ones(2)})

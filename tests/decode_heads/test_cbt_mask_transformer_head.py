@@ -14,6 +14,23 @@ from mmseg.structures import SegDataSample
 from cbsa_mm.checkpoints import CBT_DECODER, DEPICT_CA_DECODER, DEPICT_SA_DECODER
 from cbsa_mm.decode_heads import CBTMaskTransformerHead, DEPICTCAHead, DEPICTSAHead
 
+HEADS = [CBTMaskTransformerHead, DEPICTSAHead, DEPICTCAHead]
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    init_default_scope('mmseg')
+
+
+def make(head=CBTMaskTransformerHead, **kwargs):
+    """A head in evaluation mode whose normalisations do something."""
+    torch.manual_seed(0)
+    head = head(32, num_classes=7, num_layers=2, head_dims=10, **kwargs).eval()
+    for name, parameter in head.named_parameters():
+        if 'norm' in name:
+            torch.nn.init.uniform_(parameter, 0.5, 1.5)
+    return head
+
 
 @pytest.mark.released
 @pytest.mark.parametrize('name, table, head', [
@@ -42,7 +59,7 @@ def test_parity_with_the_released_decoders(name, table, head):
     released.agree(f'{name}, gradients, the worst', errors, 1e-4)
 
 
-@pytest.mark.parametrize('num_classes, grid', [(2, (20, 32)), (19, (14, 12)), (150, (5, 3))])
+@pytest.mark.parametrize('num_classes, grid', [(2, (20, 32)), (150, (5, 3))])
 @pytest.mark.parametrize('head, kwargs, reference', [
     (CBTMaskTransformerHead, dict(attn_cfg=dict(type='CBSA', grid_size=4)),
      partial(oracle.decoder, grid_size=4)),
@@ -61,16 +78,8 @@ def test_equals_the_equations(head, kwargs, reference, num_classes, grid):
     assert_same(head([features]), theirs, weights.values(), rtol=1e-8, atol=1e-10)
 
 
-def test_tied_projections_start_as_in_depict():
-    head = DEPICTCAHead(400, num_classes=5)
-    for attn in (head.layers[0].attn, head.cross_layers[0]):
-        assert abs(attn.in_proj.weight.std().item() * 400**0.5 - 1) < 0.02
-    assert not DEPICTSAHead(16, num_classes=5).layers[0].attn.out_proj
-
-
 @pytest.mark.parametrize('align_corners', [False, True])
 def test_loss_is_cross_entropy_of_the_upsampled_masks(align_corners):
-    init_default_scope('mmseg')
     head = MODELS.build(dict(
         type='CBTMaskTransformerHead', in_channels=16, channels=16, num_classes=7, num_layers=1,
         align_corners=align_corners, loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.5)))
@@ -89,63 +98,36 @@ def test_loss_is_cross_entropy_of_the_upsampled_masks(align_corners):
     assert all(p.grad is not None for p in head.parameters())
 
 
-def test_checkpointing_changes_no_gradient():
-    plain = CBTMaskTransformerHead(16, num_classes=5)
-    saving = CBTMaskTransformerHead(16, num_classes=5, with_cp=True)
-    saving.load_state_dict(plain.state_dict())
-    features, upstream = torch.randn(1, 16, 6, 6), torch.randn(1, 5, 6, 6)
-    for head in (plain, saving):
-        (head([features]) * upstream).sum().backward()
-    for ours, theirs in zip(plain.parameters(), saving.parameters()):
-        torch.testing.assert_close(ours.grad, theirs.grad)
-
-
 @pytest.mark.parametrize('kwargs, message', [
     (dict(in_channels=[8, 8], in_index=[0, 1], input_transform='multiple_select'),
      "to join several, set input_transform='resize_concat'"),
     (dict(num_layers=0), 'num_layers must be at least 1, got 0'),
     (dict(num_classes=2, out_channels=1), 'for binary segmentation use num_classes=2'),
-    (dict(head_dims=0), 'head_dims must be at least 1, got 0'),
-    (dict(attn_cfg=dict(type='CBSA', grid_size=0)), 'grid_size must be at least 1, got 0'),
 ])
 def test_refuses_bad_arguments(kwargs, message):
     with pytest.raises(ValueError, match=message):
         CBTMaskTransformerHead(**dict(in_channels=16, num_classes=5) | kwargs)
 
 
-@pytest.mark.parametrize('shape', [(1, 8, 4, 4), (1, 16, 16)])
-def test_refuses_other_features(shape):
+def test_refuses_other_features():
     with pytest.raises(ValueError, match=r'takes features of shape \(B, 16, H, W\), got'):
-        CBTMaskTransformerHead(16, num_classes=5)([torch.randn(shape)])
-
-
-HEADS = [CBTMaskTransformerHead, DEPICTSAHead, DEPICTCAHead]
-
-
-def make_head(head=CBTMaskTransformerHead, **kwargs):
-    """A head in evaluation mode whose normalisations do something."""
-    torch.manual_seed(0)
-    head = head(32, num_classes=7, num_layers=2, head_dims=10, **kwargs).eval()
-    for name, parameter in head.named_parameters():
-        if 'norm' in name:
-            torch.nn.init.uniform_(parameter, 0.5, 1.5)
-    return head
+        CBTMaskTransformerHead(16, num_classes=5)([torch.randn(1, 8, 4, 4)])
 
 
 @pytest.mark.parametrize('kind', HEADS)
 def test_deploy_form_is_the_same_function(kind):
-    head, features = make_head(kind), [torch.randn(2, 32, 9, 7)]
+    head, features = make(kind), [torch.randn(2, 32, 9, 7)]
     expected = head(features)
     head.switch_to_deploy()
     assert released.relative_error(head(features), expected) < 1e-5
-    fresh = make_head(kind, deploy=True)
+    fresh = make(kind, deploy=True)
     fresh.load_state_dict(head.state_dict())
     assert torch.equal(fresh(features), head(features))
 
 
 @pytest.mark.parametrize('dtype, tolerance', [(torch.bfloat16, 3e-2), (torch.float16, 3e-3)])
 def test_mixed_precision(dtype, tolerance, autocast):
-    head, features = make_head(), [torch.randn(2, 32, 9, 7)]
+    head, features = make(), [torch.randn(2, 32, 9, 7)]
     expected = head(features)
     with autocast(dtype):
         masks = head(features).float()
@@ -157,19 +139,13 @@ def test_mixed_precision(dtype, tolerance, autocast):
     HEADS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in HEADS[1:])])
 def test_compiles_without_graph_breaks(kind):
     torch.compiler.reset()
-    head, features = make_head(kind), [torch.randn(2, 32, 9, 7)]
+    head, features = make(kind), [torch.randn(2, 32, 9, 7)]
     compiled = torch.compile(head, backend='aot_eager', fullgraph=True)
     torch.testing.assert_close(compiled(features), head(features), rtol=1e-4, atol=1e-4)
 
 
-def loss_of(head, features, labels):
-    return sum(value for name, value in head.loss(
-        features, [SegDataSample(gt_sem_seg=PixelData(data=labels))], {}).items() if 'loss' in name)
-
-
 @pytest.mark.parametrize('head', ['CBTMaskTransformerHead', 'FCNHead'])
 def test_class_weights_beside_ignored_pixels(head):
-    init_default_scope('mmseg')
     weights = [0.5, 1., 2.]
     head = MODELS.build(dict(
         type=head, in_channels=16, channels=16, num_classes=3, dropout_ratio=0.,
@@ -179,35 +155,8 @@ def test_class_weights_beside_ignored_pixels(head):
     labels[:, 4:] = 255
     expected = F.cross_entropy(
         head(features), labels, weight=torch.tensor(weights), ignore_index=255)
-    torch.testing.assert_close(loss_of(head, features, labels), expected)
-
-
-@pytest.mark.parametrize('cfg', [
-    dict(loss_decode=[dict(type='WeightedCrossEntropyLoss', class_weight=[0.5, 1., 2.]),
-                      dict(type='DiceLoss')]),
-    dict(loss_decode=dict(type='LovaszLoss', reduction='none')),
-    dict(sampler=dict(type='OHEMPixelSampler', thresh=0.7, min_kept=10)),
-    dict(sampler=dict(type='OHEMPixelSampler', min_kept=10), loss_decode=dict(
-        type='WeightedCrossEntropyLoss', avg_non_ignore=True, class_weight=[0.5, 1., 2.])),
-])
-def test_other_losses_and_hard_example_mining(cfg):
-    init_default_scope('mmseg')
-    head = CBTMaskTransformerHead(16, num_classes=3, **cfg)
-    labels = torch.randint(3, (1, 8, 8))
-    labels[:, 4:] = 255
-    loss_of(head, [torch.randn(1, 16, 8, 8)], labels).backward()
-    assert all(p.grad.isfinite().all() for p in head.parameters())
-
-
-@pytest.mark.parametrize('head', HEADS)
-def test_decodes_other_encoders(head):
-    """Several maps, of another width than the decoder's, as of a ResNet."""
-    head = head([8, 24], channels=16, num_classes=3, in_index=[0, 1],
-                input_transform='resize_concat')
-    masks = head([torch.randn(2, 8, 12, 10), torch.randn(2, 24, 6, 5)])
-    assert masks.shape == (2, 3, 12, 10) and head.class_embed.shape == (1, 3, 16)
-    masks.sum().backward()
-    assert head.dec_proj.weight.grad.abs().sum() > 0
+    data = [SegDataSample(gt_sem_seg=PixelData(data=labels))]
+    torch.testing.assert_close(head.loss(features, data, {})['loss_ce'], expected)
 
 
 def test_attn_cfg_without_type_changes_the_default():

@@ -23,24 +23,10 @@ def hooks_of_optimizers():
         pytest.skip('this PyTorch ignores the hooks of optimizers once torch.compile was used')
 
 
-def train(work_dir, inputs, max_bad_steps=3, **kwargs):
-    runner = small_runner(work_dir, inputs, [NonFiniteGuardHook(max_bad_steps)], **kwargs)
+def train(work_dir, inputs, **kwargs):
+    runner = small_runner(work_dir, inputs, [NonFiniteGuardHook()], **kwargs)
     runner.train()
     return runner
-
-
-def test_a_bad_step_changes_nothing(tmp_path):
-    """As in a run without it: neither weights nor momentum know of it."""
-    with_bad = train(tmp_path / 'bad', [1, 2, math.nan, math.inf, 3])
-    without = train(tmp_path / 'good', [1, 2, 3])
-    assert torch.equal(with_bad.model.weight, without.model.weight)
-    assert with_bad.optim_wrapper.state_dict() == without.optim_wrapper.state_dict()
-
-
-@pytest.mark.skipif(torch.__version__ < '2.2', reason='optimizers ignore hooks then')
-def test_a_bad_step_changes_nothing_after_a_compilation(tmp_path):
-    torch.compile(lambda x: x + 1, backend='eager')(torch.ones(1))
-    assert train(tmp_path, [1, math.nan, 1]).model.weight.isfinite()
 
 
 class Normed(OneWeight):
@@ -52,15 +38,17 @@ class Normed(OneWeight):
         return super().forward([self.norm(x + torch.eye(2)) for x in inputs], **kwargs)
 
 
-def test_a_bad_image_leaves_no_trace_in_buffers(tmp_path):
-    """BatchNorm's statistics take it in before there is a loss."""
-
+def test_a_bad_step_changes_nothing(tmp_path):
+    """Neither weights nor momentum, nor BatchNorm's statistics, taken before there is a loss."""
     average = EMAHook(momentum=0.5)
-    with_bad, without = (
-        small_runner(tmp_path / str(len(inputs)), inputs, hooks, model=Normed()).train()
-        for inputs, hooks in (([1, math.nan, 2, math.nan], [average, NonFiniteGuardHook()]),
-                              ([1, 2], [])))
-    torch.testing.assert_close(with_bad.state_dict(), without.state_dict(), rtol=0, atol=0)
+    runners = [
+        small_runner(tmp_path / str(len(inputs)), inputs, hooks, model=Normed())
+        for inputs, hooks in (([1, math.nan, 2, math.inf], [average, NonFiniteGuardHook()]),
+                              ([1, 2], []))]
+    with_bad, without = (runner.train().state_dict() for runner in runners)
+    torch.testing.assert_close(with_bad, without, rtol=0, atol=0)
+    momenta = [runner.optim_wrapper.state_dict()['state'] for runner in runners]
+    torch.testing.assert_close(*momenta, rtol=0, atol=0)
     assert all(value.isfinite().all() for value in average.ema_model.state_dict().values())
 
 
@@ -81,19 +69,10 @@ def test_bad_steps_in_a_row_stop_the_run(tmp_path):
     assert saved['state_dict']['weight'].isfinite().all()
 
 
-@pytest.mark.parametrize('count', [4, 12])
-def test_losses_of_zero_from_the_start_stop_the_run(count, tmp_path):
-    with pytest.raises(UserError, match=f'the loss was 0 in all of the first {min(count, 10)}'):
-        train(tmp_path / 'a', [0] * count)
+def test_losses_of_zero_from_the_start_stop_the_run(tmp_path):
+    with pytest.raises(UserError, match='the loss was 0 in all of the first 10'):
+        train(tmp_path / 'a', [0] * 12)
     train(tmp_path / 'b', [0] * 9 + [1] + [0] * 11)
-
-
-def test_the_number_is_chosen(tmp_path):
-    train(tmp_path / 'a', [math.nan] * 4 + [1], max_bad_steps=5)
-    with pytest.raises(UserError, match='2 times in a row: iteration 1'):
-        train(tmp_path / 'b', [math.nan] * 4, max_bad_steps=2)
-    with pytest.raises(ValueError, match='max_bad_steps must be 1 or more, got 0'):
-        NonFiniteGuardHook(0)
 
 
 def overflow(runner, times):
@@ -103,7 +82,7 @@ def overflow(runner, times):
 
 
 def test_infinite_gradients_of_finite_losses(tmp_path):
-    runner = small_runner(tmp_path, [1] * 3, [NonFiniteGuardHook(3)])
+    runner = small_runner(tmp_path, [1] * 3, [NonFiniteGuardHook()])
     overflow(runner, 3)
     with pytest.raises(UserError, match='iteration 1 .loss 1, gradients not finite. on 0.png'):
         runner.train()
@@ -117,7 +96,7 @@ def test_a_loss_scaler_is_left_to_its_work(tmp_path, monkeypatch):
     wrapper = 'mmengine.optim.optimizer.amp_optimizer_wrapper'
     monkeypatch.setattr(f'{wrapper}.is_cuda_available', lambda: True)
     monkeypatch.setattr(f'{wrapper}.GradScaler', partial(torch.amp.GradScaler, 'cpu'))
-    runner = small_runner(tmp_path, [1] * 6, [NonFiniteGuardHook(3)],
+    runner = small_runner(tmp_path, [1] * 6, [NonFiniteGuardHook()],
                           optim_wrapper='AmpOptimWrapper')
     overflow(runner, 5)
     runner.train()

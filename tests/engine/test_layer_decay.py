@@ -33,12 +33,11 @@ def test_rates_fall_towards_the_first_layers(backbone):
     assert {group['weight_decay'] for name, group in found.items() if '.norm' in name} <= {0.}
 
 
-@pytest.mark.parametrize('backbone, rate, message', [
-    (nn.Identity(), 0.5, 'layer-wise decay needs a backbone with get_layer_depth, which Identity'),
-    (nn.Identity(), 2, 'layer_decay_rate must be above 0 and at most 1, got 2'),
-    (nn.Identity(), None, 'layer_decay_rate must be above 0 and at most 1, got None'),
+@pytest.mark.parametrize('rate, message', [
+    (0.5, 'layer-wise decay needs a backbone with get_layer_depth, which Identity'),
+    (None, 'layer_decay_rate must be above 0 and at most 1, got None'),
 ])
-def test_refuses(backbone, rate, message):
-    model = nn.ModuleDict(dict(backbone=backbone, head=nn.Linear(2, 2)))
+def test_refuses(rate, message):
+    model = nn.ModuleDict(dict(backbone=nn.Identity(), head=nn.Linear(2, 2)))
     with pytest.raises(UserError, match=message):
         build_optim_wrapper(model, WRAPPER | dict(paramwise_cfg=dict(layer_decay_rate=rate)))

@@ -1,15 +1,9 @@
 """Training checkpoints hold data only, and lose nothing by it."""
-from pickle import UnpicklingError
-
 import numpy as np
-import pytest
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 
-from cbsa_mm.checkpoints import read_checkpoint
-from cbsa_mm.compat import HAS_SAFE_GLOBALS
 from cbsa_mm.engine import PlainCheckpointHook
-from cbsa_mm.errors import UserError
 
 
 def test_log_history_survives_as_data(tmp_path):
@@ -37,26 +31,3 @@ def test_log_history_survives_as_data(tmp_path):
         assert mine.tolist() == original.tolist() and mine.dtype == original.dtype
     ours.update(0.)
     assert ours.current() == 0
-
-
-def test_without_the_hook(tmp_path):
-    hub = MessageHub('test_without_the_hook')
-    hub.update_scalar('train/loss', 1.)
-    torch.save(dict(state_dict={}, message_hub=hub.state_dict()), tmp_path / 'x.pth')
-    with pytest.raises(UnpicklingError, match='HistoryBuffer'):
-        torch.load(tmp_path / 'x.pth', weights_only=True)
-    if HAS_SAFE_GLOBALS:
-        assert read_checkpoint(tmp_path / 'x.pth')['message_hub']['log_scalars']
-        return
-    with pytest.raises(UserError, match='was rejected'):
-        read_checkpoint(tmp_path / 'x.pth')
-
-
-def test_checkpoints_of_other_origin_pass_through():
-    checkpoint = dict(state_dict={}, message_hub=dict(log_scalars=dict(loss=HistoryBuffer())))
-    PlainCheckpointHook().after_load_checkpoint(None, checkpoint)
-    assert isinstance(checkpoint['message_hub']['log_scalars']['loss'], HistoryBuffer)
-    slim = dict(state_dict={})
-    PlainCheckpointHook().after_load_checkpoint(None, slim)
-    PlainCheckpointHook().before_save_checkpoint(None, slim)
-    assert slim == dict(state_dict={})

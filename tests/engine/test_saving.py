@@ -275,18 +275,6 @@ def test_as_many_are_kept_as_wanted_and_other_files_too(tmp_path):
     assert {'iter_1.pth', 'iter_2.pth', 'iter_3.pth'} <= names(tmp_path / 'all')
 
 
-def test_other_runs_keep_their_checkpoints(tmp_path):
-    """As when a run goes on in a copy of its folder, whose history names the first."""
-    backend, other = WholeFileBackend(), tmp_path / 'first/best.pth'
-    backend.put(b'1', other)
-    backend.remove(other)
-    backend.put(b'2', tmp_path / 'second/best.pth')
-    assert other.read_bytes() == b'1'
-    backend.remove(other)
-    backend.put(b'3', other)  # the same once more
-    assert other.read_bytes() == b'3'
-
-
 def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
     write_bytes, left = Path.write_bytes, [1, 1]
 

@@ -1,6 +1,7 @@
 """Layers of any sizes and choices: finite, of the right shape, images apart, true gradients."""
 import pytest
 import torch
+from choices import CHOICES
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.func import functional_call
@@ -14,16 +15,8 @@ from cbsa_mm.layers import (
     TSSA,
     AdaptedMHSA,
     Block,
-    CrossMSSA,
     LinearAttention,
 )
-from cbsa_mm.layers.representatives import REFUSALS
-
-CHOICES = [(representatives, contraction)
-           for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'orthogonal',
-                                  'fixed')
-           for contraction in ('softmax', 'inverse', 'none')
-           if (representatives, contraction) not in REFUSALS]
 
 
 @st.composite
@@ -63,15 +56,6 @@ def tokens(batch, n, dims, dtype=torch.double):
     return torch.randn(batch, n, dims, generator=torch.Generator().manual_seed(n)).to(dtype)
 
 
-@given(attentions(), grids(), st.integers(1, 3), st.sampled_from([0., 1e-4, 1., 100.]),
-       st.sampled_from([torch.float32, torch.float64, torch.bfloat16]))
-def test_attention_is_finite(attn, layout, batch, scale, dtype):
-    grid, offset, n = layout
-    x = scale * tokens(batch, n, attn.in_proj.in_features, dtype)
-    y = attn.to(dtype)(x, grid, offset)
-    assert y.shape == x.shape and y.dtype == dtype and y.isfinite().all()
-
-
 @given(attentions(), grids(), st.integers(1, 4), st.booleans())
 def test_a_grid_that_does_not_fit_is_refused(attn, layout, excess, at_the_end):
     grid, offset, n = layout
@@ -104,13 +88,3 @@ def test_block(attn, layout, step, with_cp):
     torch.testing.assert_close(y, alone, rtol=1e-8, atol=1e-9)
     block.switch_to_deploy()
     torch.testing.assert_close(block(x, grid, offset), y)
-
-
-@given(widths(), st.integers(1, 5), st.integers(1, 9))
-def test_cross_attention(sizes, num_queries, n):
-    attn = CrossMSSA(*sizes).double()
-    x, queries = tokens(2, n, sizes[0]), tokens(2, num_queries, sizes[0])
-    y = attn(queries, x)
-    assert y.shape == queries.shape and y.isfinite().all()
-    alone = torch.cat([attn(queries[i:i + 1], x[i:i + 1]) for i in range(2)])
-    torch.testing.assert_close(y, alone)

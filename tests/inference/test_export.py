@@ -25,9 +25,6 @@ SMALL = {
         backbone=dict(arch=ARCH, img_size=64),
         decode_head=dict(in_channels=16, num_layers=1, head_dims=8)),
     'cbt-t_shapes-cls': dict(backbone=dict(arch=ARCH, img_size=64), head=dict(in_channels=16)),
-    'cbt-t_ade20k': dict(
-        backbone=dict(arch=ARCH, img_size=(64, 64), init_cfg=None),
-        decode_head=dict(in_channels=16, num_layers=1, num_heads=2, head_dims=8)),
 }
 SIZES = [(1, 64, 64), (3, 48, 112), (1, 61, 83), (2, 128, 48)]
 FORMATS = ['onnx', 'torchscript', pytest.param('torch-export', marks=pytest.mark.skipif(
@@ -36,10 +33,9 @@ pytest.importorskip('onnx', reason='onnx is not installed')
 pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
 
 
-def make_config(base='cbt-t_shapes-cls', **backbone):
+def make_config(base='cbt-t_shapes-cls'):
     cfg = Config.fromfile(CONFIGS / f'{base}.py')
     cfg.merge_from_dict(dict(model=SMALL[base]))
-    cfg.merge_from_dict(dict(model=dict(backbone=backbone)))
     return cfg
 
 
@@ -66,15 +62,12 @@ def assert_same_logits(run, cfg, sizes):
         expected, logits = function(image), run(image)
         assert logits.shape == expected.shape
         assert logits.shape[2:] in ((), image.shape[2:])
-        assert expected.std() > 1e-3
         assert (logits - expected).norm() <= 1e-4 * expected.norm()
-        assert (logits - expected).abs().max() <= 1e-4 * expected.abs().max()
 
 
 @pytest.mark.parametrize('fmt', FORMATS)
 @pytest.mark.parametrize('base', [
-    'cbt-t_shapes-cls', pytest.param('cbt-t_shapes', marks=pytest.mark.slow),
-    pytest.param('cbt-t_ade20k', marks=pytest.mark.slow)])
+    'cbt-t_shapes-cls', pytest.param('cbt-t_shapes', marks=pytest.mark.slow)])
 def test_logits_at_several_sizes(base, fmt, exported):
     _, read = export.FORMATS[fmt]
     assert_same_logits(read(exported(base, fmt)), make_config(base), SIZES)
@@ -89,87 +82,47 @@ def test_fixed_size(fmt, tmp_path):
     _, read = export.FORMATS[fmt]
     run = read(path)
     assert_same_logits(run, cfg, [(1, 48, 64), (3, 48, 64)])
-    for size in ((64, 48), (48, 128)):
-        with pytest.raises(Exception, match='48|64'):  # each runtime's own, naming a size
-            run(torch.zeros(1, 3, *size))
-
-
-def read_metadata(path, fmt):
-    if fmt == 'onnx':
-        import onnxruntime
-        return onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map[
-            'metadata.json']
-    files = {'metadata.json': ''}
-    if fmt == 'torchscript':
-        torch.jit.load(path, _extra_files=files)
-    else:
-        torch.export.load(path, extra_files=files)
-    return files['metadata.json']
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('fmt', FORMATS)
-def test_metadata(fmt, exported):
-    metadata = json.loads(read_metadata(exported('cbt-t_shapes-cls', fmt), fmt))
-    pipeline = metadata.pop('test_pipeline')
-    assert [step['type'] for step in pipeline] == ['LoadImageFromFile', 'PackInputs']
-    assert metadata == dict(
-        task='classification', channel_order='RGB', mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375], size=[64, 64], fixed_size=False, classes=list(SHAPES),
-        palette=PALETTE[1:], config='cbt-t_shapes-cls.py')
-    metadata = json.loads(read_metadata(exported('cbt-t_shapes', fmt), fmt))
-    assert metadata['task'] == 'segmentation' and metadata['channel_order'] == 'RGB'
-    assert metadata['classes'] == ['background', *SHAPES]
-    assert metadata['palette'] == PALETTE
+    with pytest.raises(Exception, match='48|64'):  # each runtime's own, naming a size
+        run(torch.zeros(1, 3, 64, 48))
 
 
 @pytest.fixture
 def image(tmp_path):
-    Image.fromarray(render(0, 0, 96, 4)[0][:64]).save(tmp_path / 'shapes.png')
+    Image.fromarray(render(0, 0, 64, 4)[0]).save(tmp_path / 'shapes.png')
     return tmp_path / 'shapes.png'
 
 
-def run_example(*arguments):
-    """Runs the example where PyTorch and OpenMMLab can't be imported."""
+@torch.no_grad()
+def run_example(path, base, image, *arguments):
+    """What the example prints where PyTorch and OpenMMLab can't be imported, and our logits."""
     missing = ['torch', 'mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'cbsa_mm']
     script = ROOT / 'examples/run_onnx.py'
     code = (f'import runpy, sys; sys.modules.update(dict.fromkeys({missing})); '
             f'sys.argv[0] = {str(script)!r}; runpy.run_path(sys.argv[0])')
-    result = subprocess.run([sys.executable, '-c', code, *map(str, arguments)],
+    result = subprocess.run([sys.executable, '-c', code, path, image, *arguments],
                             capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
-@torch.no_grad()
-def predict(base, image):
     cfg = make_config(base)
     model = load_model(cfg, 'none')
-    return ImageToLogits(model)(read_image(cfg, model, image)[0])[0]
+    return result.stdout, ImageToLogits(model)(read_image(cfg, model, image)[0])[0]
 
 
 @pytest.mark.slow
 def test_example_segments(exported, image, tmp_path):
-    run_example(exported('cbt-t_shapes', 'onnx'), image, tmp_path / 'labels.png')
+    _, logits = run_example(
+        exported('cbt-t_shapes', 'onnx'), 'cbt-t_shapes', image, tmp_path / 'labels.png')
     with Image.open(tmp_path / 'labels.png') as labels:
-        colour = labels.convert('RGB').getpixel((0, 0))
-        labels = np.array(labels)
-    expected = predict('cbt-t_shapes', image).argmax(0).numpy()
-    assert len(np.unique(expected)) > 1
-    assert (labels != expected).mean() < 1e-3  # where two classes are on a par
+        colour, labels = labels.convert('RGB').getpixel((0, 0)), np.array(labels)
+    assert (labels != logits.argmax(0).numpy()).mean() < 1e-3  # where two classes are on a par
     assert list(colour) == PALETTE[labels[0, 0]]
 
 
-def test_example_classifies(exported, image, tmp_path):
-    with Image.open(image) as original:
-        original.resize((64, 64)).save(tmp_path / 'square.png')
-    scores = predict('cbt-t_shapes-cls', tmp_path / 'square.png').softmax(0)
-    best = scores.argmax()
-    output = run_example(exported('cbt-t_shapes-cls', 'onnx'), image).splitlines()
-    assert len(output) == 5
-    score, name = output[0].split()
-    assert name == SHAPES[best]
-    assert float(score) == pytest.approx(scores[best].item(), abs=1e-4)
+def test_example_classifies(exported, image):
+    output, logits = run_example(
+        exported('cbt-t_shapes-cls', 'onnx'), 'cbt-t_shapes-cls', image)
+    score, name = output.splitlines()[0].split()
+    assert name == SHAPES[logits.argmax()]
+    assert float(score) == pytest.approx(logits.softmax(0).max().item(), abs=1e-4)
 
 
 def test_tool(run_tool, capsys):
@@ -178,7 +131,15 @@ def test_tool(run_tool, capsys):
     run_tool('export', CONFIGS / 'cbt-t_shapes-cls.py', 'none', '--format', 'torchscript',
              '--size', 32, 40, '--cfg-options', *options)
     assert 'cbt-t_shapes-cls.pt takes any batch, height and width' in capsys.readouterr().out
-    assert json.loads(read_metadata('cbt-t_shapes-cls.pt', 'torchscript'))['size'] == [32, 40]
+    files = {'metadata.json': ''}
+    torch.jit.load('cbt-t_shapes-cls.pt', _extra_files=files)
+    metadata = json.loads(files['metadata.json'])
+    pipeline = metadata.pop('test_pipeline')
+    assert [step['type'] for step in pipeline] == ['LoadImageFromFile', 'PackInputs']
+    assert metadata == dict(
+        task='classification', channel_order='RGB', mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375], size=[32, 40], fixed_size=False, classes=list(SHAPES),
+        palette=PALETTE[1:], config='cbt-t_shapes-cls.py')
 
 
 def refuse(tmp_path, match, fmt='torchscript', cfg=None, name=None, **kwargs):
@@ -198,13 +159,6 @@ def test_mistakes_end_with_one_message(tmp_path, monkeypatch):
     refuse(tmp_path, 'torch-export needs PyTorch 2.7 or newer', 'torch-export')
 
 
-@pytest.mark.slow
-def test_refuses_operators_that_onnx_has_not(tmp_path):
-    attn_cfg = dict(type='CBSA', contraction='inverse')
-    refuse(tmp_path, "can't be exported as onnx: .*cholesky.* Try another --format", 'onnx',
-           make_config(attn_cfg=attn_cfg), fixed_size=True)
-
-
 def test_refuses_other_logits(tmp_path, monkeypatch):
     def switch_and_spoil(model):
         model.head.fc.bias.data += 0.01
@@ -213,18 +167,8 @@ def test_refuses_other_logits(tmp_path, monkeypatch):
     refuse(tmp_path, 'at 64 x 64 pixels the logits of the exported model differ by a relative')
 
 
-def test_refuses_weights_that_are_not_finite(tmp_path, monkeypatch):
-    def load_broken(*args, **kwargs):
-        model = load_model(*args, **kwargs)
-        model.head.fc.bias.data.fill_(float('nan'))
-        return model
-
-    monkeypatch.setattr(export, 'load_model', load_broken)
-    refuse(tmp_path, 'not finite: does none have trained weights')
-
-
 def test_refuses_what_holds_for_the_example_alone(tmp_path):
-    cfg = make_config('cbt-t_ade20k')
+    cfg = make_config('cbt-t_shapes')
     # It leaves its position embeddings as they are where the sizes of the example are equal.
     cfg.model.backbone = dict(
         ARCH, type='VisionTransformer', img_size=(64, 64), patch_bias=True, final_norm=True)

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from mmengine.logging import HistoryBuffer, MessageHub
+from mmengine.logging import MessageHub
 from mmengine.runner import CheckpointLoader
 
 from cbsa_mm.compat import HAS_SAFE_GLOBALS
@@ -26,7 +26,7 @@ def server(tmp_path):
     """An http server on a folder: its address."""
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
     with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield f'http://127.0.0.1:{server.server_port}'
         server.shutdown()
 
@@ -68,12 +68,10 @@ def test_downloads_are_kept_by_address_and_whole(server, tmp_path, monkeypatch):
         load_checkpoint(f'{server}/a/x.pth')
 
 
-@pytest.mark.parametrize('address', [
-    's3://a/b.pth', 'petrel:s3://a', 'petrel://a', 'pavi://a', 'modelzoo://x', 'mmcls://x',
-    'torchvision://resnet50', 'openmmlab://x', 'open-mmlab://x', 'open-mmlab:s3://x', 'ftp://x'])
-def test_other_addresses_are_refused(address, safe_loading):
-    with pytest.raises(ValueError, match='is neither a file nor an http.s. URL: download it'):
-        CheckpointLoader.load_checkpoint(address)
+def test_other_addresses_are_refused(safe_loading):
+    for address in ('s3://a/b.pth', 'petrel:s3://a', 'torchvision://resnet50', 'ftp://x'):
+        with pytest.raises(ValueError, match='is neither a file nor an http.s. URL: download it'):
+            CheckpointLoader.load_checkpoint(address)
 
 
 def test_what_mmengine_writes_is_data(tmp_path):
@@ -95,9 +93,8 @@ def test_what_mmengine_writes_is_data(tmp_path):
 
 
 @pytest.mark.parametrize('harmful', [
-    Call(os.mkdir, 'created'), Call(eval, 'print()'), Call(getattr, np.ndarray, 'tofile'),
-    Call(getattr, HistoryBuffer, '__new__'), np.array([Call(os.mkdir, 'created')], dtype=object),
-])
+    Call(eval, 'print()'), Call(getattr, np.ndarray, 'tofile'),
+    np.array([Call(os.mkdir, 'created')], dtype=object)])
 def test_nothing_else_is(harmful, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save(dict(state_dict=WEIGHTS, extra=harmful), 'x.pth')
@@ -106,22 +103,12 @@ def test_nothing_else_is(harmful, tmp_path, monkeypatch):
     assert os.listdir() == ['x.pth']
 
 
-def of_classes(**dataset_meta):
-    return dict(state_dict=WEIGHTS, meta=dict(dataset_meta=dataset_meta))
-
-
-@pytest.mark.parametrize('content, message', [
-    (dict(epoch=1), 'there is no state dict'),
-    (dict(state_dict=WEIGHTS, meta='text'), 'its meta, .* is not a dict'),
-    (dict(state_dict=WEIGHTS, meta=dict(dataset_meta=None)), 'its meta, .* is not a dict'),
-    (of_classes(classes='ab'), 'not a list of names'),
-    (of_classes(classes=[1]), 'not a list of names'),
-    (of_classes(classes=['\x1b[2J']), 'not a list of names'),
-    (of_classes(classes=['a'], palette=[[1, 2]]), 'not a colour'),
-    (of_classes(classes=['a'], palette=[[1, 2, 'x']]), 'not a colour'),
-    (of_classes(classes=['a', 'b'], palette=[[1, 2, 3]]), 'not a colour'),
+@pytest.mark.parametrize('meta, message', [
+    ('text', 'its meta, .* is not a dict'),
+    (dict(dataset_meta=dict(classes=[1])), 'not a list of names'),
+    (dict(dataset_meta=dict(classes=['a'], palette=[[1, 2]])), 'not a colour'),
 ])
-def test_malformed_content(content, message, tmp_path):
-    torch.save(content, tmp_path / 'x.pth')
+def test_malformed_content(meta, message, tmp_path):
+    torch.save(dict(state_dict=WEIGHTS, meta=meta), tmp_path / 'x.pth')
     with pytest.raises(ValueError, match=f'x.pth was rejected: .*{message}'):
         load_checkpoint(tmp_path / 'x.pth')

@@ -22,7 +22,7 @@ def test_files_are_seen_as_the_arrays_of_a_data_set_are(tmp_path):
     assert torch.equal(from_file, from_array)
 
 
-@pytest.mark.parametrize('config', ['cbt/cbt-t_ade20k', 'cbt/cbt-t_in1k', 'finetune/cbt-t_cifar10'])
+@pytest.mark.parametrize('config', ['cbt/cbt-t_ade20k', 'finetune/cbt-t_cifar10'])
 def test_faulty_images_are_named(config, tmp_path):
     cfg = Config.fromfile(CONFIGS / f'{config}.py')
     (tmp_path / 'image.png').touch()

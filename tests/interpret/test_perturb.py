@@ -14,13 +14,9 @@ from cbsa_mm.interpret import (
     rotate_whole_basis,
     rotate_within_heads,
 )
-from cbsa_mm.layers import CBSA, MHSA, TSSA, AdaptedMHSA, CrossMSSA
+from cbsa_mm.layers import CBSA, TSSA
 
 GRID = 5, 6
-TIED = [dict(grid_size=2), dict(grid_size=2, contraction='inverse'),
-        dict(grid_size=2, contraction='none'), dict(representatives='tokens'),
-        dict(representatives='principal', contraction='inverse')]
-SIZES = [(24, 3, None), (20, 2, 7), (16, 4, 12)]  # the last has more coordinates than width
 
 
 def draw(make, *args, **kwargs):
@@ -32,59 +28,31 @@ def tokens(width):
     return torch.randn(2, 32, width, dtype=torch.float64, generator=Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize('sizes', SIZES)
-@pytest.mark.parametrize('std', [0.1, 1.])
-@pytest.mark.parametrize('kwargs', TIED)
-def test_rotation_within_heads_leaves_tied_attention_unchanged(kwargs, std, sizes):
+@pytest.mark.parametrize('sizes', [(24, 3, None), (16, 4, 12)])  # 16 < 4 * 12
+@pytest.mark.parametrize('kwargs', [
+    dict(grid_size=2), dict(representatives='tokens'),
+    dict(representatives='principal', contraction='inverse')])
+def test_rotation_within_heads_leaves_tied_attention_unchanged(kwargs, sizes):
     attn, x = draw(CBSA, *sizes, output='tied', **kwargs), tokens(sizes[0])
     expected = attn(x, GRID)
-    with perturbed([attn], rotate_within_heads, std, seed=2):
+    with perturbed([attn], rotate_within_heads, std=1, seed=2):
         torch.testing.assert_close(attn(x, GRID), expected, rtol=1e-9, atol=1e-9)
-    with perturbed([attn], rotate_whole_basis, std, seed=2):
+    with perturbed([attn], rotate_whole_basis, std=1, seed=2):
         assert relative_error(attn(x, GRID), expected) > 1e-3
 
 
-def test_rotation_within_heads_leaves_cross_attention_unchanged():
-    attn, x = draw(CrossMSSA, 24, 3), tokens(24)
-    expected = attn(x[:, :4], x)
-    with perturbed([attn], rotate_within_heads, std=1, seed=2):
-        torch.testing.assert_close(attn(x[:, :4], x), expected, rtol=1e-9, atol=1e-9)
-
-
-@pytest.mark.parametrize('make, kwargs', [
-    (CBSA, dict(grid_size=2)), (CBSA, dict(representatives='tokens')), (MHSA, {}),
-    (AdaptedMHSA, dict(grid_size=2))])
-def test_a_free_output_has_to_turn_along(make, kwargs):
-    attn, x = draw(make, 24, 3, **kwargs), tokens(24)
-    for parameter in attn.parameters():  # biases, too
-        nn.init.normal_(parameter)
-    expected = attn(x, GRID)
-    with perturbed([attn], rotate_within_heads, std=1, seed=2):
-        assert relative_error(attn(x, GRID), expected) > 0.1
-        generator = Generator().manual_seed(2)
-        rotation = torch.block_diag(*(random_rotation(8, 1, generator) for _ in range(3)))
-        attn.out_proj.weight.data = attn.out_proj.weight @ rotation.mT
-        torch.testing.assert_close(attn(x, GRID), expected, rtol=1e-9, atol=1e-9)
-
-
-@pytest.mark.parametrize('dims', [1, 8, 50])
 @pytest.mark.parametrize('std', [0.01, 3.])
-def test_rotations(dims, std):
-    rotation = random_rotation(dims, std, Generator().manual_seed(0))
-    torch.testing.assert_close(rotation @ rotation.mT, torch.eye(dims, dtype=torch.float64))
+def test_rotations(std):
+    rotation = random_rotation(8, std, Generator().manual_seed(0))
+    torch.testing.assert_close(rotation @ rotation.mT, torch.eye(8, dtype=torch.float64))
     assert torch.linalg.det(rotation).item() == pytest.approx(1)
+    small = random_rotation(200, 1e-4, Generator().manual_seed(0)) - torch.eye(200)
+    assert small.triu(1).square().sum().item() / (200 * 199 / 2) == pytest.approx(1e-8, rel=0.05)
 
 
-def test_strength_of_rotations():
-    S = random_rotation(200, 1e-4, Generator().manual_seed(0)) - torch.eye(200)
-    assert S.triu(1).square().sum().item() / (200 * 199 / 2) == pytest.approx(1e-8, rel=0.05)
-    assert torch.linalg.eigvals(S).abs().max().item() == pytest.approx(2e-4 * 200**0.5, rel=0.1)
-
-
-@pytest.mark.parametrize('std', [1e-3, 1.])
 @pytest.mark.parametrize('make', [partial(CBSA, grid_size=2), TSSA, nn.MultiheadAttention])
-def test_noise_is_gaussian_on_every_parameter(make, std):
-    layer = draw(make, 48, 4)
+def test_noise_is_gaussian_on_every_parameter(make):
+    layer, std = draw(make, 48, 4), 1e-3
 
     def weights():
         return torch.cat([parameter.detach().flatten() for parameter in layer.parameters()])
@@ -99,13 +67,12 @@ def test_noise_is_gaussian_on_every_parameter(make, std):
     spread, mean = torch.std_mean(values)
     assert abs(mean) < 5 * len(values)**-0.5
     assert abs(spread - 1) < 5 * (2 * len(values))**-0.5
-    assert (values.abs() < 1).double().mean().item() == pytest.approx(0.683, abs=0.03)
     assert torch.equal(noise(seed=0), values)
     assert not torch.isclose(noise(seed=1), values).any()
 
 
 @pytest.mark.parametrize('change', [add_noise, rotate_within_heads, rotate_whole_basis])
-@pytest.mark.parametrize('dtype', [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
 def test_parameters_are_restored_bit_by_bit(change, dtype):
     model = draw(CBT, dict(embed_dims=24, num_layers=2, num_heads=3), img_size=32).to(dtype)
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -119,20 +86,3 @@ def test_parameters_are_restored_bit_by_bit(change, dtype):
         changes += ['out_proj.weight', 'out_proj.bias', 'step_rep', 'step_x']
     assert changed == {f'layers.{i}.attn.{name}' for i in range(2) for name in changes}
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-
-
-def test_attention_layers():
-    class ViTAttention(nn.Module):
-        num_heads = 3
-
-        def __init__(self):
-            super().__init__()
-            self.qkv = nn.Linear(24, 72)
-
-    model = nn.ModuleDict(dict(
-        backbone=CBT(dict(embed_dims=24, num_layers=2, num_heads=3), img_size=32),
-        timm=nn.ModuleDict(dict(attn=ViTAttention(), mlp=nn.Linear(24, 24))),
-        segmenter=nn.TransformerEncoderLayer(24, 3), cross=CrossMSSA(24, 3)))
-    assert list(attention_layers(model)) == [
-        'backbone.layers.0.attn', 'backbone.layers.1.attn', 'timm.attn', 'segmenter.self_attn',
-        'cross']

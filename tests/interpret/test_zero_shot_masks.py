@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cbsa_mm.interpret import boundary, iou, keep_mass, segment, split_labels
+from cbsa_mm.interpret import boundary, iou, keep_mass, split_labels
 
 
 def test_keeps_the_fewest_patches():
@@ -12,25 +12,8 @@ def test_keeps_the_fewest_patches():
     assert keep_mass(maps, 1).int().tolist() == [[[1, 1], [1, 1]], [[0, 0], [1, 0]]]  # no zeros
     equal = keep_mass(torch.ones(1, 2, 4), 0.6)
     assert equal.int().tolist() == [[[1, 1, 1, 1], [1, 0, 0, 0]]]  # the first ones
-
-
-def test_kept_mass_by_its_definition():
-    maps = torch.rand(3, 5, 7, generator=torch.Generator().manual_seed(0))
-    for values, kept in zip(maps.flatten(1), keep_mass(maps, 0.6).flatten(1)):
-        assert values[kept].sum() >= 0.6 * values.sum()
-        assert values[kept].sum() - values[kept].min() < 0.6 * values.sum()  # none is too many
-        assert values[kept].min() > values[~kept].max()
-
-
-@pytest.mark.parametrize('mass', [0, -1, 1.01, 60])
-def test_mass_is_a_share(mass):
-    with pytest.raises(ValueError, match=f'above 0 and at most 1, got {mass}'):
-        keep_mass(torch.ones(1, 2, 2), mass)
-
-
-def test_segments_are_patches():
-    masks = segment(torch.tensor([[[0., 1.], [0., 0.]]]), (4, 6))
-    assert masks[0].int().tolist() == [[0, 0, 0, 1, 1, 1]] * 2 + [[0] * 6] * 2
+    with pytest.raises(ValueError, match='above 0 and at most 1, got 60'):
+        keep_mass(maps, 60)
 
 
 def test_iou():
@@ -49,19 +32,7 @@ def test_boundary_lies_on_both_sides():
     expected[1:6, 1:8] = True
     expected[3, 3:6] = False
     assert torch.equal(rim, expected)
-
-
-def test_the_border_of_the_image_is_no_boundary():
-    mask = torch.zeros(6, 8, dtype=torch.bool)
-    mask[:, :4] = True
-    assert boundary(mask, 2).int().tolist() == [[0, 0, 1, 1, 1, 1, 0, 0]] * 6
-    assert not boundary(torch.ones_like(mask), 2).any()
-
-
-def test_labels_of_voc():
-    labels = torch.tensor([[0, 0, 255, 3], [0, 255, 15, 15]], dtype=torch.uint8)
-    assert split_labels(labels, range(1, 21)).int().tolist() == [
-        [[0, 0, 0, 1], [0, 0, 1, 1]], [[1, 1, 0, 0], [1, 0, 0, 0]], [[0, 0, 1, 0], [0, 1, 0, 0]]]
+    assert not boundary(torch.ones_like(mask), 2).any()  # nor is the border of the image one
 
 
 def test_labels_of_others():

@@ -8,17 +8,12 @@ import pytest
 import released
 import torch
 import torch.nn.functional as F
+from choices import CHOICES
 from gradients import assert_same
 from torch.func import functional_call
 
 from cbsa_mm.layers import CBSA, AdaptedMHSA, LinearAttention
-from cbsa_mm.layers.representatives import REFUSALS
 
-CHOICES = [(representatives, contraction)
-           for representatives in ('pooled', 'learnable', 'tokens', 'principal', 'orthogonal',
-                                  'fixed')
-           for contraction in ('softmax', 'inverse', 'none')
-           if (representatives, contraction) not in REFUSALS]
 GRID = (5, 4)
 
 
@@ -49,11 +44,10 @@ def project_in(attn, x):
     return oracle.split_heads(F.linear(x, attn.in_proj.weight), attn.num_heads)
 
 
-@pytest.mark.parametrize('eps', [0.1, 1., 3.])
-@pytest.mark.parametrize('n', [21, 20])
+@pytest.mark.parametrize('eps', [0.1, 3.])
 @pytest.mark.parametrize('representatives', ['principal', 'orthogonal'])
-def test_directions_and_exact_inverse_are_the_spectrum_form(representatives, eps, n):
-    attn, x = make(representatives=representatives, contraction='inverse', eps=eps), tokens(n=n)
+def test_directions_and_exact_inverse_are_the_spectrum_form(representatives, eps):
+    attn, x = make(representatives=representatives, contraction='inverse', eps=eps), tokens()
     squares = 1
     if representatives == 'orthogonal':                               # of one length
         squares = torch.nn.init.constant_(attn.representatives.scale, 2).flip(1).squeeze(-1)**2
@@ -73,28 +67,26 @@ def test_principal_directions_bear_repeated_tokens():
     torch.testing.assert_close(y, project_out(attn, w @ torch.linalg.inv(matrix)))
 
 
-@pytest.mark.parametrize('eps', [0.5, 3.])
-def test_orthogonal_representatives_descend_the_coding_rate(eps):
+def test_orthogonal_representatives_descend_the_coding_rate():
     """Of representatives P W A as in appendix B, whatever the rotation P."""
-    attn, x = make(representatives='orthogonal', contraction='inverse', eps=eps), tokens()
+    attn, x = make(representatives='orthogonal', contraction='inverse', eps=0.5), tokens()
     scale = torch.nn.init.normal_(attn.representatives.scale)         # the weakest direction first
     W = project_in(attn, x).mT.detach().requires_grad_()              # tokens as columns
     A = torch.linalg.svd(W, full_matrices=False).Vh.mT.detach() * scale.flip(1).mT
     P = torch.linalg.qr(torch.randn(3, 4, 4, dtype=torch.double)).Q
     Q = P @ W @ A
-    rate = torch.logdet(torch.eye(4, dtype=torch.double) + Q.mT @ Q / eps**2).sum() / 2
+    rate = torch.logdet(torch.eye(4, dtype=torch.double) + Q.mT @ Q / 0.5**2).sum() / 2
     [gradient] = torch.autograd.grad(rate, W)
-    torch.testing.assert_close(attn(x, GRID), project_out(attn, eps**2 * gradient.mT))
+    torch.testing.assert_close(attn(x, GRID), project_out(attn, 0.5**2 * gradient.mT))
     assert torch.autograd.gradcheck(
         lambda scale: functional_call(attn, {'representatives.scale': scale}, (x, GRID)), scale)
 
 
-@pytest.mark.parametrize('eps', [0.1, 2.])
-def test_fixed_axes_are_channel_attention(eps):
-    attn, x = make(representatives='fixed', contraction='inverse', eps=eps), tokens()
+def test_fixed_axes_are_channel_attention():
+    attn, x = make(representatives='fixed', contraction='inverse', eps=2.), tokens()
     w = project_in(attn, x)
     energies = w.square().sum(dim=-2, keepdim=True)                   # eq. 13
-    assert_is(attn, x, project_out(attn, w * eps**2 / (eps**2 + energies)))
+    assert_is(attn, x, project_out(attn, w * 2**2 / (2**2 + energies)))
 
 
 @pytest.mark.parametrize('representatives', ['pooled', 'learnable'])
@@ -140,7 +132,8 @@ def test_tied_output_is_the_transposed_projection(n_extra):
 
 
 @pytest.mark.parametrize('offset', [0, 1])
-@pytest.mark.parametrize('representatives, contraction', CHOICES)
+@pytest.mark.parametrize('representatives, contraction', [
+    ('pooled', 'softmax'), ('principal', 'inverse')])
 def test_convolution_adds_the_neighbourhood(representatives, contraction, offset):
     attn = make(representatives=representatives, contraction=contraction, conv_size=3)
     plain = make(representatives=representatives, contraction=contraction)
@@ -154,47 +147,24 @@ def test_convolution_adds_the_neighbourhood(representatives, contraction, offset
     torch.testing.assert_close(attn(x, GRID, offset), expected)
 
 
-@pytest.mark.parametrize('output', ['free', 'tied'])
 @pytest.mark.parametrize('representatives, contraction', CHOICES)
-def test_every_choice_trains(representatives, contraction, output):
-    attn = make(representatives=representatives, contraction=contraction, output=output,
-                conv_size=3)
-    assert torch.autograd.gradcheck(lambda x: attn(x, GRID), tokens(n=20, batch=1), fast_mode=True)
-    attn(tokens(), GRID).square().sum().backward()
-    for name, parameter in attn.named_parameters():
-        assert parameter.grad.isfinite().all() and parameter.grad.abs().sum() > 0, name
-
-
-@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize('representatives, contraction', CHOICES)
-def test_autocast_stays_close(representatives, contraction, dtype, autocast):
+def test_half_precision_stays_close(representatives, contraction, autocast):
     attn = make(representatives=representatives, contraction=contraction, eps=1.).float()
     x = 30 * tokens(n=2000).float()  # sums of squares beyond float16
     exact = attn(x, (40, 50))
-    with autocast(dtype):
-        rounded = attn(x, (40, 50))
-    assert rounded.isfinite().all()
-    assert (rounded - exact).norm() < 0.1 * exact.norm()
-
-
-@pytest.mark.parametrize('output', ['free', 'tied'])
-@pytest.mark.parametrize('representatives, contraction', CHOICES)
-def test_half_precision_throughout(representatives, contraction, output):
-    attn = make(representatives=representatives, contraction=contraction, output=output, eps=1.)
-    exact, x = attn(tokens(), GRID), tokens().bfloat16()
-    rounded = attn.bfloat16()(x, GRID)
-    assert rounded.dtype == torch.bfloat16
-    assert (rounded - exact).norm() < 0.1 * exact.norm()
+    with autocast(torch.float16):
+        rounded = [attn(x, (40, 50))]
+    rounded.append(attn.bfloat16()(x.bfloat16(), (40, 50)))
+    assert all((y - exact).norm() < 0.1 * exact.norm() for y in rounded)
+    assert rounded[1].dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize('kwargs, message', [
     (dict(representatives='random'), "representatives must be one of pooled, .* got 'random'"),
-    (dict(contraction='hard'), "contraction must be one of softmax, inverse, none, got 'hard'"),
     (dict(output='open'), "output must be 'free' or 'tied', got 'open'"),
     (dict(conv_size=2), 'conv_size must be odd, or 0 for none, got 2'),
-    (dict(eps=0.), 'eps must be positive, got 0'),
-] + [(dict(representatives=r, contraction=c), f'is incompatible with .*{reason}')
-     for (r, c), reason in REFUSALS.items()])
+    (dict(representatives='fixed'), 'is incompatible with .*fixed axes is the same for all images'),
+])
 def test_refuses_what_makes_no_sense(kwargs, message):
     with pytest.raises(ValueError, match=message):
         CBSA(12, 3, **kwargs)

@@ -1,9 +1,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from cbsa_mm.layers import ODL, Block
+from cbsa_mm.layers import ODL
 
 
 def plain(x, D, D1, num_steps, step_size=0.1, sparsity=0.1):
@@ -26,22 +25,3 @@ def test_odl_equals_its_equation_with_gradients(ratio, num_steps, decoupled):
     weight = torch.randn_like(y)
     torch.testing.assert_close(torch.autograd.grad((odl(x) * weight).sum(), inputs),
                                torch.autograd.grad((y * weight).sum(), inputs))
-
-
-def test_deploy_form_of_a_block_with_odl():
-    block = Block(6, nn.Identity(), ODL(6))
-    block.attn.forward = lambda x, grid, offset: x
-    block.attn.out_proj = None
-    nn.init.normal_(block.norm2.weight)
-    nn.init.normal_(block.norm2.bias)
-    x = torch.randn(2, 5, 6)
-    before = block(x, (1, 5))
-    block.switch_to_deploy()
-    block.switch_to_deploy()
-    torch.testing.assert_close(block(x, (1, 5)), before)
-
-
-@pytest.mark.parametrize('name', ['ratio', 'num_steps'])
-def test_sizes_are_positive(name):
-    with pytest.raises(ValueError, match=f'{name} must be at least 1, got 0'):
-        ODL(6, **{name: 0})

@@ -5,7 +5,7 @@ from cbsa_mm.layers import ConvStem
 
 
 @pytest.mark.parametrize('embed_dims, patch_size, message', [
-    *((64, size, f'power of two such as 8 or 16, got {size}') for size in (-8, 0, 1, 12)),
+    (64, 12, 'power of two such as 8 or 16, got 12'),
     (20, 16, 'embed_dims=20 must be a multiple of 8'),
 ])
 def test_refuses_sizes(embed_dims, patch_size, message):
