@@ -40,6 +40,9 @@ def building(part: str) -> Iterator[None]:
         message = ' '.join(str(error).split())
         if message == 'need at least one array to concatenate':  # mmengine's, of an empty data set
             message = 'it has no images: check its data_root, data_prefix, suffixes and lists'
+        elif isinstance(error, FileNotFoundError) and '.dataset' in part:
+            message = (f'there is no {error.filename}. Put or link the data set there, or say '
+                       f'where it is: --cfg-options {part.split()[0]}.data_root=FOLDER')
         elif not message or 'registry' not in message and isinstance(
                 error, TypeError | AttributeError | LookupError | ArithmeticError):
             *_, (frame, line) = walk_tb(error.__traceback__)

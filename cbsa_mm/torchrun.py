@@ -2,6 +2,7 @@
 import os
 import sys
 
+import yapf  # noqa: F401 (which writes its cache now, before the processes read it)
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.run import main

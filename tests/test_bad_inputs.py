@@ -89,12 +89,13 @@ def test_images_of_all_kinds_train(folders, run_tool):
 
 @pytest.mark.parametrize('config, options, message', [
     # The data's place, and what is in it.
-    ('cbt-t_ade20k', [], 'there is no folder data/ade/ADEChallengeData2016/images/training'),
+    ('cbt-t_ade20k', [], r'train_dataloader.dataset: there is no data/ade/ADE\w+/images/training. '
+     '.*, or say where it is: --cfg-options train_dataloader.dataset.data_root=FOLDER'),
     ('cbt-t_shapes', ['train_dataloader.dataset.task=depth'],
      "train_dataloader.dataset: task must be 'segmentation' or"),
     # Misspelt names.
     ('cbt-t_shapes', ['model.decode_head.type=CBTHead'],
-     'model.decode_head.type: mmseg has no CBTHead .*did you mean .*custom_imports'),
+     'CBTHead is not in the mmseg::model registry. Please check'),
     ('cbt-t_shapes', ['trian_cfg.max_iters=3'],
      r'--cfg-options trian_cfg.max_iters: the config has no trian_cfg \(did you mean train_cfg'),
     ('cbt-t_in1k', ['model.backbone.arch.num_heads=2'], '--cfg-options: arch=.*_delete_=True'),
@@ -117,13 +118,12 @@ def test_images_of_all_kinds_train(folders, run_tool):
     ('cbt-t_shapes', ['model.backbone.arch.num_heads=5'],
      'cbt-t_shapes.py: num_heads=5 does not divide embed_dims=16; choose another number of heads'),
     ('cbt-t_shapes', ['model.backbone.in_channels=4'], 'CBT with in_channels=4 takes images'),
-    ('cbt-t_shapes', ['model.backbone.attn_cfg.type=CBSA', 'model.backbone.attn_cfg.grid_size=17'],
-     'model.backbone: grid_size=17 asks for a larger grid of representatives than that of the '
-     'tokens, 16 x 16 .*: set grid_size to at most 16'),
-    ('cbt-t_shapes', ['model.backbone.img_size=72'],
-     'model.decode_head: grid_size=10 .* 9 x 9 .*at most 9'),
+    ('cbt-t_shapes', ['model.decode_head.grid_ofset=1'], "unexpected keyword .*'grid_ofset'"),
+    ('cbt-t_shapes', ['default_hooks.checkpoint.intervall=3'],
+     'the checkpoint hook has no argument intervall'),
+    ('cbt-t_shapes', ['param_scheduler.0.poewr=3'], "param_scheduler: .*'poewr'"),
     ('cbt-t_shapes', ['model.decode_head.in_channels=8'],
-     'model.decode_head.in_channels=8, but the features of the backbone have 16 channels'),
+     'CBTMaskTransformerHead with in_channels=8 takes features of shape'),
     # Numbers of classes.
     ('cbt-t_shapes', ['model.decode_head.num_classes=4'],
      'ShapesDataset has 6 classes, but the model predicts 4: set model.decode_head.num_classes=6'),

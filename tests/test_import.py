@@ -50,7 +50,7 @@ ROOT = dict(
     MODELS=['AdaptedMHSA', 'AdaptedViT', 'AgentAttention', 'CBSA', 'CBT', 'LinearAttention', 'MHSA',
             'MSSA', 'PlainViT', 'SimpleFeaturePyramid', 'TSSA'],
     DATASETS=['ShapesDataset'],
-    TRANSFORMS=['CheckClsLabels', 'CheckSegLabels'],
+    TRANSFORMS=['CheckLabels'],
     HOOKS=['ClassCountHook', 'CompressionHook', 'ExactResumeHook', 'NonFiniteGuardHook',
            'PlainCheckpointHook', 'StrictLoadHook'],
     DATA_SAMPLERS=['SeededBatchSampler'],

@@ -108,7 +108,7 @@ def test_an_image_without_a_part_is_left_out(voc, perfect, make, run_tool):
     assert [result[part]['num_images'] for part in PARTS] == [2, 3, 2]
     assert [result[part]['any_layer'] for part in PARTS] == pytest.approx([1, (2 + 40 / 64) / 3, 1])
     for names, message in (('1', 'none of the 1 images has foreground pixels'),
-                           ('', 'the data set has no images')):
+                           ('', 'PASCAL VOC: it has no images')):
         (voc / 'ImageSets/Segmentation/val.txt').write_text(names)
         with pytest.raises(SystemExit, match=message):
             run_tool('zero_shot_seg', *arguments)
@@ -119,12 +119,8 @@ def test_an_image_without_a_part_is_left_out(voc, perfect, make, run_tool):
     ('VOCdevkit/VOC2012', 'ImageSets/Segmentation/val.txt')])
 def test_voc_that_is_not_there(root, missing, voc, make, run_tool):
     (voc / 'ImageSets/Segmentation/val.txt').unlink()
-    with pytest.raises(SystemExit) as error:
+    with pytest.raises(SystemExit, match=f'there is no {root}/{missing}. PASCAL VOC 2012 is expec'):
         run_tool('zero_shot_seg', make('cbt-t_shapes')[0], 'none', '--voc', root)
-    assert str(error.value).endswith(
-        f'there is no {root}/{missing}. PASCAL VOC 2012 is expected as it unpacks, in '
-        f'VOCdevkit/VOC2012:\n  {root}/JPEGImages/*.jpg\n  {root}/SegmentationClass/*.png\n'
-        f'  {root}/ImageSets/Segmentation/val.txt')
     assert not Path('zero_shot.png').exists()
 
 

@@ -5,8 +5,7 @@ from cbsa_mm.require import require
 require('mmengine')
 
 from .check_files import CheckedPipeline, build_dataset, dataset_parts, guard_dataset
-from .check_folders import check_data_folders
-from .check_labels import CheckClsLabels, CheckSegLabels
+from .check_labels import CheckLabels
 from .metainfo import find_test_dataset, read_metainfo
 from .new_config import write_new
 from .own_data import look_at_class_folders, look_at_masks
@@ -14,7 +13,7 @@ from .shapes import ShapesDataset
 from .survey import Survey, survey
 
 __all__ = [
-    'CheckClsLabels', 'CheckSegLabels', 'CheckedPipeline', 'ShapesDataset', 'Survey',
-    'build_dataset', 'check_data_folders', 'dataset_parts', 'find_test_dataset', 'guard_dataset',
+    'CheckLabels', 'CheckedPipeline', 'ShapesDataset', 'Survey',
+    'build_dataset', 'dataset_parts', 'find_test_dataset', 'guard_dataset',
     'look_at_class_folders', 'look_at_masks', 'read_metainfo', 'survey', 'write_new'
 ]

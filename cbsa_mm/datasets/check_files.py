@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 
 from cbsa_mm.errors import DataError
 
-from .check_labels import CheckClsLabels, CheckSegLabels
+from .check_labels import CheckLabels
 
 FILES = {'img_path': 'image', 'seg_map_path': 'label map'}  # what a sample tells, by its keys
 
@@ -85,24 +85,15 @@ def guard_dataset(dataset: Dataset) -> None:
     Args:
         dataset: Any data set; what is not of OpenMMLab's kind is left alone.
     """
+    from mmcv.transforms import LoadAnnotations
     for part in dataset_parts(dataset):
-        transforms, classes = part.pipeline.transforms, part.metainfo.get('classes')
+        transforms, classes = [*part.pipeline.transforms], part.metainfo.get('classes')
         if classes is not None:
-            check = CheckSegLabels(len(classes), getattr(part, 'ignore_index', 255))
-            transforms = [CheckClsLabels(len(classes)), *_check_label_maps(transforms, check)]
+            check = CheckLabels(len(classes), getattr(part, 'ignore_index', 255))
+            places = [i for i, step in enumerate(transforms) if isinstance(step, LoadAnnotations)]
+            for place in reversed(places or [-1]):  # labels of images come with the sample
+                transforms.insert(place + 1, check)
         part.pipeline = CheckedPipeline(transforms)
-
-
-def _check_label_maps(transforms: list, check: CheckSegLabels) -> Iterator:
-    """Yields transforms with a check after each that loads annotations."""
-    from mmcv.transforms import LoadAnnotations, TestTimeAug
-    for step in transforms:
-        if isinstance(step, TestTimeAug):
-            step.subroutines = [Compose(_check_label_maps(variant.transforms, check))
-                                for variant in step.subroutines]
-        yield step
-        if isinstance(step, LoadAnnotations):
-            yield check
 
 
 def dataset_parts(dataset: Dataset) -> Iterator[BaseDataset]:

@@ -1,8 +1,5 @@
 """Looking through a data set: faulty files, class frequencies, sizes and kinds of images."""
-import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -16,9 +13,9 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset
 from cbsa_mm.errors import DataError
 
 from .check_files import dataset_parts, find_faults
-from .check_labels import CheckClsLabels, CheckSegLabels, is_rotated
+from .check_labels import CheckLabels
 
-INTERVAL = 10  # seconds between lines on the progress, in a log
+EXIF_ORIENTATION = 0x112
 KINDS = {'L': 'grey', '1': 'black and white', 'P': 'palette', 'LA': 'grey with alpha'}
 
 
@@ -69,23 +66,10 @@ def survey(dataset: Dataset, classes: list[str], num_workers: int = 0, title: st
     loader = DataLoader(images, batch_size=8, num_workers=num_workers, collate_fn=list)
     batches = iter(loader)  # the workers start before the progress bar's thread
     result = Survey(classes)
-    for batch in _show_progress(batches, title, len(loader)):
+    for batch in track(batches, title, len(loader)):
         for image in batch:
             result.add(image)
     return result
-
-
-def _show_progress(batches: Iterator, title: str, total: int) -> Iterator:
-    """Yields batches beside a progress bar or, without a terminal, a line now and then."""
-    if sys.stdout.isatty():
-        yield from track(batches, title, total)
-        return
-    shown = time.monotonic()
-    for i, batch in enumerate(batches):
-        yield batch
-        if time.monotonic() - shown >= INTERVAL:
-            print(f'{title}: {i / total:.0%} is read', file=sys.stderr, flush=True)
-            shown = time.monotonic()
 
 
 class _Images(Dataset):
@@ -95,9 +79,8 @@ class _Images(Dataset):
         from mmcv.transforms import LoadAnnotations, LoadImageFromFile
         self.dataset, self.classes = dataset, classes
         transforms = dataset.pipeline.transforms
-        self.loading = [t for t in transforms if isinstance(t, LoadImageFromFile | LoadAnnotations)]
-        self.checks = [CheckSegLabels(len(classes), getattr(dataset, 'ignore_index', 255)),
-                       CheckClsLabels(len(classes))]
+        self.steps = [t for t in transforms if isinstance(t, LoadImageFromFile | LoadAnnotations)]
+        self.steps.append(CheckLabels(len(classes), getattr(dataset, 'ignore_index', 255)))
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -107,7 +90,7 @@ class _Images(Dataset):
         if 'img_path' in results:
             self._read_header(results['img_path'], found)
         try:
-            for step in self.loading + self.checks:
+            for step in self.steps:
                 results = step(results)
         except DataError as error:
             found.faults.append(str(error))
@@ -128,4 +111,4 @@ class _Images(Dataset):
         with suppress(Exception), Image.open(BytesIO(get(path))) as image:  # faults come up later
             deep = image.mode.startswith(('I', 'F')) or ';16' in str(image.tile)
             found.kinds['more than 8 bits' if deep else KINDS.get(image.mode, image.mode)] = 1
-            found.num_rotated = int(is_rotated(image))
+            found.num_rotated = int(image.getexif().get(EXIF_ORIENTATION, 1) != 1)

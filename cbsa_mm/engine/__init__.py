@@ -4,7 +4,7 @@ from cbsa_mm.require import require
 require('mmengine')
 
 from .check_config import check_config
-from .checks import ClassCountHook, StrictLoadHook, check_class_count, check_model
+from .checks import ClassCountHook, StrictLoadHook, check_class_count
 from .compression import CompressionHook
 from .guard import NonFiniteGuardHook
 from .layer_decay import LayerDecayOptimWrapperConstructor
@@ -19,6 +19,6 @@ __all__ = [
     'ClassCountHook', 'CompressionHook', 'ExactResumeHook', 'LayerDecayOptimWrapperConstructor',
     'MinWarmupCosineLR', 'NonFiniteGuardHook', 'PlainCheckpointHook', 'SeededBatchSampler',
     'StrictLoadHook', 'WholeFileBackend', 'build_runner', 'check_class_count', 'check_config',
-    'check_model', 'find_checkpoint', 'load_config', 'report_user_errors', 'use_amp',
+    'find_checkpoint', 'load_config', 'report_user_errors', 'use_amp',
     'use_auto_scale_lr', 'use_resume', 'use_tta'
 ]

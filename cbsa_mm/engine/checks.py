@@ -1,14 +1,11 @@
 """Checks that end a run at its start, with one message, rather than late or never."""
-import logging
 from contextlib import redirect_stdout
 from io import StringIO
 
 import torch
-from mmengine.config import Config
 from mmengine.dist import get_world_size
 from mmengine.evaluator import Evaluator
-from mmengine.hooks import Hook
-from mmengine.logging import print_log
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.registry import HOOKS
@@ -16,14 +13,12 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from cbsa_mm.backbones import CBT
 from cbsa_mm.checkpoints import check_pretrained, load_strictly
 from cbsa_mm.datasets import dataset_parts
 from cbsa_mm.errors import UserError
-from cbsa_mm.layers.representatives import PooledRepresentatives
 
 from .check_config import suggest
-from .saving import check_state, check_training, total_batch_size
+from .saving import check_state, compare_trainings
 
 # Where models have heads, by their keys in the config: segmenters, classifiers and detectors.
 HEADS = ('decode_head', 'head', 'bbox_head', 'roi_head.bbox_head', 'roi_head.mask_head')
@@ -57,11 +52,7 @@ class StrictLoadHook(Hook):
         load_strictly(_unwrap(runner.model), checkpoint, name)
         if runner.cfg.get('resume'):
             check_state(checkpoint, name)
-            check_training(runner, checkpoint, name)
-
-    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Notes what only the config knows."""
-        checkpoint['meta']['total_batch_size'] = total_batch_size(runner)
+            compare_trainings(runner, checkpoint, name)
 
 
 @HOOKS.register_module()
@@ -80,6 +71,9 @@ class ClassCountHook(Hook):
             UserError: If the numbers of classes differ, or the validation would fail.
         """
         self._check(runner, runner.train_dataloader)
+        for hook in runner.hooks:
+            if isinstance(hook, CheckpointHook) and hook.args:  # which would fail when it saves
+                raise UserError(f'the checkpoint hook has no argument {", ".join(hook.args)}')
         if runner.val_loop is not None:
             self.before_val(runner)
             metrics = _rehearse(runner)
@@ -150,72 +144,10 @@ def check_class_count(dataset: Dataset, key: str, num_classes: int | None) -> No
                             'model is for')
 
 
-def check_model(model: nn.Module) -> None:
-    """Checks that the sizes of a model's parts go together.
-
-    Args:
-        model: A classifier, segmenter or detector.
-
-    Raises:
-        UserError: If representatives are pooled to a larger grid than that of the tokens, or the
-            neck or, without one, the head is for another width than that of a CBT backbone.
-    """
-    model = _unwrap(model)
-    backbone = getattr(model, 'backbone', None)
-    grid = _token_grid(backbone)
-    for name, module in model.named_modules():
-        if grid and isinstance(module, PooledRepresentatives) and module.grid_size > min(grid):
-            raise UserError(
-                f'model.{name.partition(".")[0]}: grid_size={module.grid_size} asks for a larger '
-                f"grid of representatives than that of the tokens, {grid[0]} x {grid[1]} at the "
-                f"backbone's img_size: set grid_size to at most {min(grid)}, --cfg-options "
-                f'model.{name.partition(".")[0]}.attn_cfg.grid_size={min(grid)}')
-    neck = getattr(model, 'neck', None)
-    for key, part in ({'neck': neck} if neck else _heads(model)).items():
-        in_channels = getattr(part, 'in_channels', None)
-        if (isinstance(backbone, CBT) and isinstance(in_channels, int)
-                and in_channels != backbone.embed_dims
-                and getattr(part, 'input_transform', None) is None):
-            raise UserError(f'model.{key}.in_channels={in_channels}, but the features of the '
-                            f'backbone have {backbone.embed_dims} channels: set it to that')
-
-
-def check_schedules(cfg: Config) -> None:
-    """Warns of learning rates that do not end when the training does.
-
-    Args:
-        cfg: A config for training.
-    """
-    loop, schedules = cfg.get('train_cfg') or {}, cfg.get('param_scheduler') or []
-    unit = 'max_epochs' if 'max_epochs' in loop else 'max_iters'
-    ends = {}
-    for i, schedule in enumerate([schedules] if isinstance(schedules, dict) else schedules):
-        if schedule.get('by_epoch', True) == (unit == 'max_epochs'):
-            key = 'param_scheduler.{}'.format(f'{i}.' if isinstance(schedules, list) else '')
-            ends |= {key + name: schedule[name] for name in ('end', 'T_max', 'total')
-                     if isinstance(schedule.get(name), int)}
-    last = max(ends.values(), default=None)
-    if last and loop.get(unit) not in (None, last, last - 1):
-        keys = ' and '.join(key for key, end in ends.items() if end == last)
-        print_log(f'train_cfg.{unit}={loop[unit]}, but the learning rate is scheduled for {last} '
-                  f'({keys}), so it does not end as intended: set them to the same length',
-                  'current', logging.WARNING)
-
-
 def _heads(model: nn.Module) -> dict[str, nn.Module]:
     """The heads of a model by their keys in the config."""
     parts = dict(model.named_modules())
     return {key: parts[key] for key in HEADS if key in parts}
-
-
-def _token_grid(backbone: nn.Module | None) -> tuple[int, int] | None:
-    """The grid (H, W) of tokens at the image size that a backbone is for, if it is a ViT."""
-    if isinstance(backbone, CBT):
-        return backbone.grid
-    size, patch_size = (getattr(backbone, name, None) for name in ('img_size', 'patch_size'))
-    if not isinstance(size, tuple) or not isinstance(patch_size, int):
-        return None
-    return -(-size[0] // patch_size), -(-size[1] // patch_size)
 
 
 def _unwrap(model: nn.Module) -> nn.Module:

@@ -1,12 +1,10 @@
 """Builds a Runner from a config file."""
 import os.path as osp
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from inspect import signature
 from logging import FileHandler, LogRecord
-from pickle import UnpicklingError
 from typing import Any
 
 from mmengine.config import Config
@@ -15,12 +13,11 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from cbsa_mm.datasets import check_data_folders, guard_dataset
+from cbsa_mm.datasets import guard_dataset
 from cbsa_mm.errors import UserError, building
 from cbsa_mm.require import require
 
-from .check_config import check_config, suggest
-from .checks import check_model, check_schedules
+from .check_config import check_config, check_schedules, suggest
 from .distributed import end_with_agent, find_rank, start_on_cpu
 from .saving import claim_work_dir
 
@@ -165,25 +162,26 @@ class CheckedRunner(Runner):
         guard_dataset(loader.dataset)
         return loader
 
+    def resume(self, filename: str, *args: Any, **kwargs: Any) -> None:
+        """Resumes as in the base class, with one message if the optimizer is another."""
+        with building(f"{filename} can't be resumed"):
+            super().resume(filename, *args, **kwargs)
+
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        """Builds the optimizer as in the base class, with one message for a mistake."""
+        with building('optim_wrapper'):
+            return super().build_optim_wrapper(optim_wrapper)
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        """Builds the schedules as in the base class, with one message for a mistake."""
+        with building('param_scheduler'):
+            return super().build_param_scheduler(scheduler)
+
 
 def _is_short(record: LogRecord) -> bool:
     """Whether a record is not one of the Runner's on environment, config and hooks."""
     long = '\n' + '-' * 60, 'Config:\n', 'Hooks will be executed'
     return not record.getMessage().startswith(long)
-
-
-def import_yapf() -> None:
-    """Imports yapf, which mmengine formats configs with, safely with several processes.
-
-    On its first import, yapf writes a cache file non-atomically under ~/.cache, which another
-    process may fail to read.
-    """
-    for _ in range(100):
-        try:
-            import yapf  # noqa: F401
-            return
-        except (EOFError, UnpicklingError):
-            time.sleep(0.1)
 
 
 def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
@@ -200,7 +198,6 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
     parts = ('train_dataloader', 'train_cfg', 'optim_wrapper') if training else loaders
     if missing := [key for key in ('model', *parts) if not cfg.get(key)]:
         raise UserError(f'{cfg.filename or "the config"} has no {", ".join(missing)}')
-    check_data_folders(cfg, loaders)
     find_rank(cfg.launcher)
     end_with_agent()
     if training:
@@ -215,13 +212,8 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
     if not training:  # otherwise mmseg 1.2 loads training data to visualize
         for key in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler'):
             arguments.pop(key, None)
-    import_yapf()
     with building(cfg.filename or 'config'):
         runner = CheckedRunner(**arguments, cfg=cfg)
-    check_model(runner.model)
-    if training:
-        with building('optim_wrapper'):
-            runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     for split in (loader.removesuffix('_dataloader') for loader in loaders):
         evaluator = '' if split == 'train' else f' or {split}_evaluator'
         with building(f'{split}_dataloader.dataset{evaluator}'):

@@ -3,29 +3,24 @@ import fcntl
 import logging
 import re
 import zipfile
-from datetime import datetime
+from difflib import unified_diff
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import get_world_size
 from mmengine.fileio import LocalBackend, register_backend
-from mmengine.hooks import EMAHook
 from mmengine.logging import print_log
-from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.errors import UserError
+from cbsa_mm.errors import UserError, printable
 
 from .distributed import find_rank
 
 # Kept open by work dir. They are POSIX locks, which end with the process, unlike those of flock,
 # which the workers of a killed process would hold for seconds.
 _locks = {}
-# What a config determines in a schedule's state; the rest are counters and what follows from it.
-SCHEDULE = {'begin', 'end', 'by_epoch', 'T_max', 'eta_min', 'eta_min_ratio', 'power',
-            'start_factor', 'end_factor', 'factor', 'gamma', 'milestones', 'step_size'}
+# Top-level settings of a call, in the text of a config.
+OF_A_CALL = re.compile(r'[-+](work_dir|load_from|resume|launcher|experiment_name) =')
 
 
 @register_backend('whole')
@@ -35,36 +30,28 @@ class WholeFileBackend(LocalBackend):
     For mmengine's ``CheckpointHook``, which removes an outdated checkpoint, or the best one so far,
     before it writes the next: ``checkpoint=dict(backend_args=dict(backend='whole'), ...)``.
     """
-    # Shared, since mmengine makes a new instance for each file.
-    outdated = set()
-    foreign = set()  # of an earlier training in the same folder, which is not resumed
+    outdated = set()  # shared, since mmengine makes a new instance for each file
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Writes a checkpoint, then removes the outdated ones in its folder.
 
-        A file of an earlier training is not replaced, but renamed by its date.
-
         Raises:
             UserError: If it cannot be written, as on a full disk.
         """
-        path = Path(filepath).absolute()
-        if path in self.foreign and path.exists():
-            date = datetime.fromtimestamp(path.stat().st_mtime)
-            path.rename(path.with_stem(f'{path.stem}.{date:%Y%m%d_%H%M%S}'))
-        self.foreign.discard(path)
         try:
             write_whole(filepath, lambda file: file.write_bytes(obj))
         except UserError as error:
             raise UserError(f'{error}. Earlier checkpoints are intact: free disk space, and '
                             'continue with --resume') from error
+        path = Path(filepath).absolute()
         for other in self.outdated - {path}:
             if other.parent == path.parent:  # not in the folder of the run it was resumed from
                 other.unlink(missing_ok=True)
         self.outdated.clear()
 
     def remove(self, filepath: str | Path) -> None:
-        """Marks a file for removal, unless it is of an earlier training."""
-        self.outdated |= {Path(filepath).absolute()} - self.foreign
+        """Marks a file for removal."""
+        self.outdated.add(Path(filepath).absolute())
 
 
 def claim_work_dir(cfg: Config) -> None:
@@ -74,7 +61,8 @@ def claim_work_dir(cfg: Config) -> None:
         cfg: A config for training.
 
     Raises:
-        UserError: If the work dir can't be written to, or another training uses it.
+        UserError: If the work dir can't be written to, another training uses it, or one that is
+            not to be resumed left checkpoints there.
     """
     if find_rank(cfg.launcher):
         return
@@ -89,14 +77,9 @@ def claim_work_dir(cfg: Config) -> None:
                         'another --work-dir') from error
     except OSError as error:
         raise UserError(f"can't write to the work dir {work_dir}: {error.strerror}") from error
-    WholeFileBackend.foreign = set()
     if not cfg.get('resume') and (found := list_checkpoints(cfg)):
-        folders = {file.parent for file in found}
-        WholeFileBackend.foreign = {
-            file.absolute() for folder in folders for file in folder.glob('*.pth')}
-        print_log(f'{work_dir} has checkpoints of an earlier training, such as {found[0].name}. '
-                  'They are kept, renamed where a new one has the same name. To continue that '
-                  'training instead: --resume', 'current', logging.WARNING)
+        raise UserError(f'{work_dir} has checkpoints of an earlier training, such as '
+                        f'{found[0].name}: continue it with --resume, or give another --work-dir')
 
 
 def use_resume(cfg: Config, checkpoint: str, trust: bool = False) -> None:
@@ -149,29 +132,17 @@ def find_checkpoint(cfg: Config, trust: bool = False) -> str | None:
 def list_checkpoints(cfg: Config) -> list[Path]:
     """Lists a training's checkpoints, the last one first, without the best ones.
 
-    They are where the checkpoint hook saves them, or beside the one that ``last_checkpoint`` in
-    the work dir names, which is the last one, even if it is missing.
+    The last is the one that ``last_checkpoint`` in the work dir names, even if it is missing.
     """
     work_dir = Path(cfg.work_dir).absolute()
-    hook = cfg.get('default_hooks', {}).get('checkpoint') or {}
-    folders, names, last = {work_dir}, [r'(?:iter|epoch)_(\d+)\.pth'], []
-    if hook.get('out_dir'):
-        folders.add(Path(hook['out_dir']).absolute() / work_dir.name)
-    if hook.get('filename_tmpl'):
-        names.append(re.escape(hook['filename_tmpl']).replace(r'\{\}', r'(\d+)'))
+    numbers = {file: int(match[1]) for file in work_dir.glob('*.pth')
+               if (match := re.fullmatch(r'(?:iter|epoch)_(\d+)\.pth', file.name))}
+    files = sorted(numbers, key=numbers.get, reverse=True)
     pointer = work_dir / 'last_checkpoint'
     if pointer.is_file() and (text := pointer.read_text(errors='replace').strip('\0\n ')):
-        named = Path(text)
-        if (work_dir / named.name).is_file():  # the work dir may have been copied
-            named = work_dir / named.name
-        last = [named]
-        folders.add(named.parent)
-        names.append(re.sub(r'\d+(?!.*\d)', r'(\\d+)', re.escape(named.name)))
-    numbers = {}
-    for file in (file for folder in folders for file in folder.glob('*')):
-        if match := re.fullmatch('|'.join(names), file.name):
-            numbers[file] = max(int(number) for number in match.groups('-1'))
-    return [*dict.fromkeys(last + sorted(numbers, key=numbers.get, reverse=True))]
+        last = work_dir / Path(text).name  # the work dir may have been copied
+        files.insert(0, last if last.is_file() else Path(text))
+    return [*dict.fromkeys(files)]
 
 
 def check_state(checkpoint: dict, name: str) -> None:
@@ -189,58 +160,16 @@ def check_state(checkpoint: dict, name: str) -> None:
                         'load_from, without --resume')
 
 
-def check_training(runner: Runner, checkpoint: dict, name: str) -> None:
-    """Checks that a checkpoint, called ``name``, is of the training that the config describes.
-
-    mmengine takes what is in a checkpoint from there, even where the config differs, and the
-    training's length and data from the config. Smaller differences are told.
-
-    Raises:
-        UserError: If neither the one training nor the other would be continued.
-    """
-    if not isinstance(runner.optim_wrapper, OptimWrapper):  # there are several
-        return
-    schedules = [schedule.state_dict() for schedule in runner.param_schedulers or ()]
-    for before, now in zip(checkpoint.get('param_schedulers', ()), schedules):
-        if 'milestones' in before or 'step_size' in before:  # steps go on in a longer training
-            before['end'] = now.get('end', before['end'])
-    own = _settings(dict(optimizer=runner.optim_wrapper.state_dict(), param_schedulers=schedules,
-                         meta=dict(total_batch_size=total_batch_size(runner))))
-    saved = _settings(checkpoint)
-    saved.setdefault('total_batch_size', own['total_batch_size'])
-    if 'ema_state_dict' in checkpoint and not any(isinstance(h, EMAHook) for h in runner.hooks):
-        saved['EMAHook'] = 'used'
-    found = {key: f'{key}={saved.get(key)} (now {own.get(key)})'
-             for key in own | saved if own.get(key) != saved.get(key)}
-    if mixed := [text for key, text in found.items() if key not in own or key not in saved
-                 or key == 'groups' or key.startswith('param_scheduler')]:
-        raise UserError(f"{name} can't be resumed with another config, since that would mix two "
-                        f'trainings: it was saved with {", ".join(mixed[:3])}. Restore that, or '
-                        'start anew from its weights: give it as load_from, without --resume')
-    if found:
+def compare_trainings(runner: Runner, checkpoint: dict, name: str) -> None:
+    """Tells what the config has changed since a checkpoint, called ``name``, was saved."""
+    texts = checkpoint['meta'].get('cfg', ''), runner.cfg.pretty_text
+    lines = [*unified_diff(*(text.splitlines() for text in texts), n=0)][2:]  # without names
+    changes = [line for line in lines if line[0] in '-+' and line[1:] and not OF_A_CALL.match(line)]
+    if changes:
         runner.logger.warning(
-            f'{name} was saved with {", ".join(found.values())}. What is of the optimizer is taken '
-            'from there, the batch size from the config')
-
-
-def _settings(checkpoint: dict) -> dict[str, Any]:
-    """What a config determines in a checkpoint."""
-    groups = checkpoint['optimizer'].get('param_groups', [])
-    found = dict(groups=len(groups)) | {
-        f'optimizer.{key}': [group.get(f'initial_{key}', group[key]) for group in groups]
-        for key in ('lr', 'weight_decay', 'momentum', 'betas') if groups and key in groups[0]}
-    found |= {key: value[0] for key, value in found.items()
-              if key != 'groups' and value == value[:1] * len(value)}
-    found |= {f'param_scheduler.{i}.{key}': schedule[key]
-              for i, schedule in enumerate(checkpoint.get('param_schedulers', ()))
-              for key in schedule if key in SCHEDULE}
-    return found | {key: value for key, value in checkpoint['meta'].items()
-                    if key == 'total_batch_size'}
-
-
-def total_batch_size(runner: Runner) -> int:
-    """The training's batch size over all processes, 0 if there is no fixed one."""
-    return getattr(runner.train_dataloader.batch_sampler, 'batch_size', 0) * get_world_size()
+            f'the config has changed since {name} was saved. The settings of optimizer and '
+            'schedules are taken from there, all others from the config:\n'
+            + printable('\n'.join(changes)))
 
 
 def _find_fault(path: Path, trust: bool) -> str | None:
@@ -249,9 +178,7 @@ def _find_fault(path: Path, trust: bool) -> str | None:
     try:
         check_state(load_checkpoint(path, trust=trust), 'it')
         with zipfile.ZipFile(path) as archive:
-            # PyTorch reads none of what is marked as a folder, which a checksum does not show.
-            folders = (file.filename for file in archive.infolist() if file.external_attr)
-            damaged = archive.testzip() or next(folders, None)
+            damaged = archive.testzip()
         return damaged and f'{damaged} in it is damaged'
     except Exception as error:  # any kind, depending on which byte is wrong
         return str(error).removeprefix("it can't be resumed: ") or type(error).__name__

@@ -49,7 +49,7 @@ def load_checkpoint(filename: str | Path, map_location: Any = 'cpu', trust: bool
         UserError: If the checkpoint does not exist, has no weights, or is not
             trusted and contains more than data.
     """
-    path = filename if '://' not in str(filename) else _download(str(filename), trust)
+    path = filename if '://' not in str(filename) else _download(str(filename))
     checkpoint = read_checkpoint(path, map_location, trust=trust)
     try:
         find_state_dict(checkpoint)
@@ -72,23 +72,20 @@ def _check_meta(meta: Any) -> None:
     if not (isinstance(classes, list | tuple)
             and all(isinstance(name, str) and name == printable(name) for name in classes)):
         raise UserError('the classes in its dataset_meta are not a list of names')
-    try:
-        known = np.empty((0, 3)) if palette is None else np.asarray(palette, float)
-    except (TypeError, ValueError):
-        known = np.empty(0)
-    if known.ndim != 2 or known.shape[1] != 3 or 0 < len(known) < len(classes):
+    palette = np.asarray([] if palette is None else palette, object)
+    if palette.size and (palette.shape[1:] != (3, ) or len(palette) < len(classes)):
         raise UserError('the palette in its dataset_meta is not a colour (R, G, B) for each class')
 
 
-def _download(address: str, trust: bool) -> Path:
-    """Downloads a checkpoint, unless it is there in whole, to a place of this address alone."""
+def _download(address: str) -> Path:
+    """Downloads a checkpoint, unless it is there, to a place of this address alone."""
     url = urlparse(address)
     if url.scheme not in ('http', 'https'):
         raise UserError(f'{address} is neither a file nor an http(s) URL: download it, and '
                         'use the file')
     folder = f'checkpoints/{sha256(address.encode()).hexdigest()[:16]}'
     path = Path(torch.hub.get_dir()) / folder / Path(url.path).name
-    if get_local_rank() == 0 and not _is_readable(path, trust):
+    if get_local_rank() == 0 and not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             torch.hub.download_url_to_file(address, str(path))
@@ -99,12 +96,3 @@ def _download(address: str, trust: bool) -> Path:
                 'model.backbone.init_cfg.checkpoint=FILE') from error
     barrier()
     return path
-
-
-def _is_readable(path: Path, trust: bool) -> bool:
-    """Whether a download is there and not truncated."""
-    try:
-        read_checkpoint(path, mmap=True, trust=trust)
-    except UserError:
-        return False
-    return True

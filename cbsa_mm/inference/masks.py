@@ -9,17 +9,12 @@ import torch
 import torch.nn.functional as F
 from mmcv.transforms import LoadAnnotations, LoadImageFromFile
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
 from PIL import Image
 from torch import Tensor
 
-from cbsa_mm.datasets import (
-    CheckedPipeline,
-    CheckSegLabels,
-    build_dataset,
-    check_data_folders,
-    find_test_dataset,
-)
+from cbsa_mm.datasets import CheckedPipeline, CheckLabels, build_dataset, find_test_dataset
 from cbsa_mm.errors import UserError, building
 from cbsa_mm.interpret import split_labels
 
@@ -29,13 +24,16 @@ class MaskedImages:
     """Images with masks.
 
     Attributes:
-        infos: For each image, ``img_path``, ``seg_map_path`` and what else ``load`` needs.
-        load: Reads ``img``, BGR (H, W, 3), and ``gt_seg_map`` (H, W).
+        dataset: A data set of mmseg.
         split: Makes masks (3, H, W) of a label map (H, W).
     """
-    infos: list[dict]
-    load: Callable[[dict], dict]
+    dataset: BaseDataset
     split: Callable[[Tensor], Tensor]
+
+    def __post_init__(self) -> None:
+        self.load = CheckedPipeline([
+            step for step in self.dataset.pipeline.transforms
+            if isinstance(step, LoadImageFromFile | LoadAnnotations | CheckLabels)])
 
     def read(self, index: int, size: tuple[int, int]) -> tuple[np.ndarray, Tensor]:
         """Reads one image and resizes it, whole and whatever its ratio.
@@ -51,8 +49,7 @@ class MaskedImages:
         Raises:
             DataError: If a file is missing, can't be read, or has labels that are no classes.
         """
-        info = dict(self.infos[index], seg_fields=[])
-        sample = self.load(info)
+        sample = self.load(self.dataset.get_data_info(index))
         image = Image.fromarray(sample['img'][..., ::-1]).resize(size[::-1], Image.BILINEAR)
         masks = self.split(torch.from_numpy(sample['gt_seg_map']))
         return np.array(image), F.interpolate(masks[None].float(), size, mode='nearest')[0].bool()
@@ -67,22 +64,18 @@ def open_voc(root: Path) -> MaskedImages:
     Raises:
         UserError: If it is not there, or laid out otherwise.
     """
-    images, labels = root / 'JPEGImages', root / 'SegmentationClass'
-    names = root / 'ImageSets/Segmentation/val.txt'
-    for path in (images, labels, names):
+    names = 'ImageSets/Segmentation/val.txt'
+    for path in (root / 'JPEGImages', root / 'SegmentationClass', root / names):
         if not path.exists():
-            raise UserError(f'there is no {path}. PASCAL VOC 2012 is expected as it unpacks, in '
-                            f'VOCdevkit/VOC2012:\n  {images}/*.jpg\n  {labels}/*.png\n  {names}')
-    infos = [dict(img_path=str(images / f'{name}.jpg'), seg_map_path=str(labels / f'{name}.png'))
-             for name in names.read_text().split()]
-    load = [
-        LoadImageFromFile(),
-        LoadAnnotations(
-            with_bbox=False, with_label=False, with_seg=True, imdecode_backend='pillow'),
-        CheckSegLabels(num_classes=21),
-    ]
-    return MaskedImages(
-        infos, CheckedPipeline(load), partial(split_labels, foreground=range(1, 21)))
+            raise UserError(f'there is no {path}. PASCAL VOC 2012 is expected as it unpacks: give '
+                            'the folder VOCdevkit/VOC2012')
+    init_default_scope('mmseg')
+    with building('PASCAL VOC'):
+        dataset = build_dataset(dict(
+            type='PascalVOCDataset', data_root=str(root), ann_file=names,
+            data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'),
+            pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]))
+    return MaskedImages(dataset, partial(split_labels, foreground=range(1, 21)))
 
 
 def open_test_set(cfg: Config, foreground: Sequence[str] | None, width: int) -> MaskedImages:
@@ -96,12 +89,10 @@ def open_test_set(cfg: Config, foreground: Sequence[str] | None, width: int) -> 
     Raises:
         UserError: If the data are not there, have no masks or no such classes.
     """
-    check_data_folders(cfg, ('test_dataloader', ))
     init_default_scope(cfg.default_scope)
     with building('test_dataloader.dataset'):
         dataset = build_dataset(find_test_dataset(cfg))
-    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
-    if not all('seg_map_path' in info for info in infos):
+    if 'seg_map_path' not in dataset.get_data_info(0):
         raise UserError(f'the test set of {cfg.filename} has no masks: choose a config for '
                         'segmentation, or PASCAL VOC')
     classes = dataset.metainfo['classes']
@@ -109,12 +100,8 @@ def open_test_set(cfg: Config, foreground: Sequence[str] | None, width: int) -> 
         raise UserError(f'the test set of {cfg.filename} has no class named background: say which '
                         f'are foreground of {", ".join(classes)}')
     foreground = foreground or [name for name in classes if name != 'background']
-    unknown = [name for name in foreground if name not in classes]
-    if unknown:
+    if unknown := [name for name in foreground if name not in classes]:
         raise UserError(f'{", ".join(unknown)}: no class of the data set, which are '
                         f'{", ".join(classes)}')
-    load = [step for step in dataset.pipeline.transforms
-            if isinstance(step, LoadImageFromFile | LoadAnnotations | CheckSegLabels)]
     labels = [classes.index(name) for name in foreground]
-    return MaskedImages(infos, CheckedPipeline(load),
-                        partial(split_labels, foreground=labels, width=width))
+    return MaskedImages(dataset, partial(split_labels, foreground=labels, width=width))

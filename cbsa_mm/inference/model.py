@@ -14,7 +14,6 @@ from cbsa_mm.checkpoints import load_strictly
 from cbsa_mm.datasets import (
     CheckedPipeline,
     build_dataset,
-    check_data_folders,
     find_test_dataset,
     read_metainfo,
 )
@@ -132,7 +131,6 @@ def read_test_images(cfg: Config, num: int, batch_size: int = 1) -> DataLoader:
     Raises:
         UserError: If a folder of the data set is missing.
     """
-    check_data_folders(cfg, ('test_dataloader', ))
     init_default_scope(cfg.default_scope)
     with building('test_dataloader.dataset'):
         dataset = build_dataset(find_test_dataset(cfg))

@@ -5,7 +5,6 @@ import torch
 from mmengine.config import Config
 
 from cbsa_mm.engine import load_config, use_amp
-from cbsa_mm.engine.checks import check_schedules
 from cbsa_mm.errors import UserError
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -40,20 +39,6 @@ def test_detectors_are_for_few_tools():
     with pytest.raises(UserError, match="supports classifiers and segmenters, but .*a detector's "
                        r'config .* train.py, test.py and check_data.py'):
         load_config(CONFIGS / 'detection/cbt-s_mask-rcnn_coco.py')
-
-
-@pytest.mark.parametrize('config, options, keys', [
-    ('cbt/cbt-t_ade20k.py', {'train_cfg.max_iters': 20}, 'param_scheduler.end'),
-    ('cbt/cbt-t_camvid.py', {'train_cfg.max_iters': 20}, 'param_scheduler.1.end'),
-    ('cbt/cbt-t_in1k.py', {'train_cfg.max_epochs': 2}, 'param_scheduler.total'),
-    ('cbt/cbt-t_ade20k.py', {}, None),
-])
-def test_warns_of_a_schedule_of_another_length(config, options, keys, monkeypatch):
-    said = []
-    monkeypatch.setattr('cbsa_mm.engine.checks.print_log', lambda text, *_: said.append(text))
-    check_schedules(load_config(CONFIGS / config, options))
-    assert len(said) == (keys is not None)
-    assert not keys or f'({keys})' in said[0] and 'set them to the same length' in said[0]
 
 
 @pytest.mark.parametrize('name', ['bad.YAML', 'bad.json'])

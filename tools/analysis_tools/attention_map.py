@@ -4,7 +4,6 @@ To compare models, give several CONFIG CHECKPOINT pairs. For CBSA, the map is
 the token's row of A^T A, the estimated full attention; in a mask transformer, the classes replace
 the class token.
 """
-import sys
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from cbsa_mm.arguments import (
     ArgumentParser,
     add_models_arguments,
     existing_file,
-    images_last,
     output_file,
     share,
 )
@@ -42,7 +40,7 @@ def parse_args() -> Namespace:
                         help="query classes of a decode_head; by default those in the image")
     parser.add_argument('--out', type=output_file(*PICTURES), default='attention.png',
                         help='picture to write; %(default)s by default')
-    return parser.parse_args(images_last(sys.argv[1:]))
+    return parser.parse_args()
 
 
 if __name__ == '__main__':

@@ -43,7 +43,7 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 
 from cbsa_mm.checkpoints import write_whole
-from cbsa_mm.datasets import ShapesDataset, Survey, build_dataset, check_data_folders, survey
+from cbsa_mm.datasets import ShapesDataset, Survey, build_dataset, survey
 from cbsa_mm.engine import (
     check_class_count,
     load_config,
@@ -87,7 +87,6 @@ def look_through(cfg: Config, split: str, num: int | None, num_workers: int) -> 
     try:
         if not cfg.get(loader):
             raise UserError(f'the config has no {loader}')
-        check_data_folders(cfg, (loader, ))
         with building(f'{loader}.dataset'):
             dataset = build_dataset(cfg[loader].dataset)
     except UserError as error:

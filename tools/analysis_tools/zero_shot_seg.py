@@ -158,9 +158,7 @@ def main(args: Namespace) -> None:
     else:
         data = args.data or args.models[0][0]
         images = open_test_set(load_config(data), args.foreground, args.boundary_width)
-    total = len(images.infos)
-    if not total:
-        raise UserError('the data set has no images')
+    total = len(images.dataset)
     indices = torch.linspace(0, total - 1, min(args.num or total, total)).long().tolist()
     results, rows = [], []
     for config, checkpoint in args.models:
