@@ -37,7 +37,8 @@ def building(part: str) -> Iterator[None]:
     except (UserError, MissingLibraryError):
         raise
     except Exception as error:
-        message = ' '.join(str(error).split())
+        reason = error.args[0] if isinstance(error, KeyError) and error.args else error
+        message = ' '.join(str(reason).split())
         if message == 'need at least one array to concatenate':  # mmengine's, of an empty data set
             message = 'it has no images: check its data_root, data_prefix, suffixes and lists'
         elif isinstance(error, FileNotFoundError) and '.dataset' in part:

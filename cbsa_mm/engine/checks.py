@@ -4,7 +4,6 @@ from io import StringIO
 
 import torch
 from mmengine.dist import get_world_size
-from mmengine.evaluator import Evaluator
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.model import BaseTTAModel, is_model_wrapper
 from mmengine.optim import OptimWrapper
@@ -84,22 +83,16 @@ class ClassCountHook(Hook):
                                     f'{suggest(key, metrics)}, only {", ".join(metrics)}')
 
     def before_val(self, runner: Runner) -> None:
-        """Checks the data for validation, and what is measured on them."""
-        self._check(runner, runner.val_dataloader, runner.val_evaluator)
+        """Checks the data for validation."""
+        self._check(runner, runner.val_dataloader)
 
     def before_test(self, runner: Runner) -> None:
-        """Checks the data for the test, and what is measured on them."""
-        self._check(runner, runner.test_dataloader, runner.test_evaluator)
+        """Checks the data for the test."""
+        self._check(runner, runner.test_dataloader)
 
-    def _check(self, runner: Runner, loader: DataLoader,
-               evaluator: Evaluator | None = None) -> None:
-        for key, head in (_heads(_unwrap(runner.model)) or {'head': None}).items():
-            num_classes = getattr(head, 'num_classes', None)
-            check_class_count(loader.dataset, key, num_classes)
-            for metric in evaluator.metrics if evaluator and num_classes else []:
-                if type(metric).__name__ == 'Accuracy' and max(metric.topk) > num_classes:
-                    raise UserError(f'there is no top-{max(metric.topk)} accuracy of {num_classes} '
-                                    'classes: set topk of val_evaluator and test_evaluator')
+    def _check(self, runner: Runner, loader: DataLoader) -> None:
+        for key, head in _heads(_unwrap(runner.model)).items():
+            check_class_count(loader.dataset, key, getattr(head, 'num_classes', None))
 
 
 def _rehearse(runner: Runner) -> dict[str, float]:

@@ -17,9 +17,9 @@ class NonFiniteGuardHook(Hook):
 
     A skipped iteration changes neither weights nor buffers, such as BatchNorm's running
     statistics; a model with NaN or infinite values is never saved. Losses of 0 from the start stop
-    the run, too. In float16 the loss scaler
-    skips such updates itself while adjusting its scale, so only losses are checked. The same holds
-    on PyTorch 2.1 once torch.compile was used, since optimizers then ignore hooks.
+    the run, too. In float16 the loss scaler skips such updates itself while adjusting its scale, so
+    only losses are checked. The same holds on PyTorch 2.1 once torch.compile was used, since
+    optimizers then ignore hooks.
 
     Args:
         max_bad_steps: Number of consecutive bad iterations that stop the run.
@@ -72,16 +72,13 @@ class NonFiniteGuardHook(Hook):
         step = (f'iteration {runner.iter + 1} (loss {loss:g}'
                 + (', gradients not finite' if left_out else '') + ') on ')
         runner.logger.warning(f'Not finite: {step}{", ".join(files)}')
-        more = f' and {len(files) - 4} more, named in the log' if len(files) > 4 else ''
-        self.row.append(step + ', '.join(files[:4]) + more)
+        self.row.append(step + ', '.join(files[:4]))
         if len(self.row) == self.max_bad_steps:
-            last = runner.message_hub.runtime_info.get('last_ckpt')
             raise UserError(
                 f'losses or gradients were not finite {self.max_bad_steps} times in a row: '
-                f'{"; ".join(self.row)}. '
-                + (f'The last checkpoint, {last}, is from before. ' if last else '')
-                + 'Check these files, lower the learning rate, or clip gradients: '
-                '--cfg-options optim_wrapper.clip_grad.max_norm=1')
+                f'{"; ".join(self.row)}. Check these files, and continue from the last checkpoint '
+                'with --resume and clipped gradients: --cfg-options '
+                'optim_wrapper.clip_grad.max_norm=1')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Checks the weights before saving.
@@ -94,8 +91,8 @@ class NonFiniteGuardHook(Hook):
         if wrong:
             raise UserError(
                 f'{len(wrong)} tensors of the model, such as {wrong[0]}, have NaN or infinite '
-                'values, so it is not saved. Lower the learning rate, and continue from the last '
-                'checkpoint with --resume')
+                'values, so it is not saved. Continue from the last checkpoint with --resume and '
+                'clipped gradients: --cfg-options optim_wrapper.clip_grad.max_norm=1')
 
 
 def _files(data_batch: Any) -> list[str]:

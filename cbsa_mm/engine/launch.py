@@ -1,8 +1,6 @@
 """Builds a Runner from a config file."""
 import os.path as osp
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from inspect import signature
 from logging import FileHandler, LogRecord
 from typing import Any
@@ -48,10 +46,10 @@ def load_config(path: str,
     if osp.splitext(path)[1] != '.py':  # YAML can run code, unseen
         raise UserError(f'{path} is no Python file, and configs of other kinds are not read: write '
                         'it as a .py file')
-    with _reading(f'config {path}'):
+    with building(f'config {path}'):
         cfg = Config.fromfile(path)
     _check_options(options, cfg)
-    with _reading('--cfg-options'):
+    with building('--cfg-options'):
         cfg.merge_from_dict(options)
     scope = cfg.get('default_scope', 'mmengine')
     if scope == 'mmdet' and not detection:
@@ -65,18 +63,6 @@ def load_config(path: str,
     cfg.work_dir = work_dir or cfg.get('work_dir') or f'work_dirs/{name}'
     cfg.launcher = launcher
     return cfg
-
-
-@contextmanager
-def _reading(what: str) -> Iterator[None]:
-    """Adds what was read to mmengine's errors."""
-    try:
-        yield
-    except ImportError:  # in a module of custom_imports; the traceback shows where
-        raise
-    except Exception as error:
-        reason = error.args[0] if isinstance(error, KeyError) else error
-        raise UserError(f'{what}: {reason}') from error
 
 
 def _check_options(options: dict, cfg: Config) -> None:

@@ -151,9 +151,8 @@ def check_state(checkpoint: dict, name: str) -> None:
     Raises:
         UserError: If it does not, as the best ones, which are saved without optimizer.
     """
-    found = checkpoint | checkpoint.get('meta', {})
-    kinds = dict(epoch=int, iter=int, message_hub=dict, optimizer=dict)
-    missing = [key for key, kind in kinds.items() if not isinstance(found.get(key), kind)]
+    missing = [key for key in ('optimizer', 'message_hub', 'meta')
+               if not isinstance(checkpoint.get(key), dict)]
     if missing:
         raise UserError(f"{name} can't be resumed: it holds no state of a training "
                         f'({", ".join(missing)}). To start anew from its weights, give it as '

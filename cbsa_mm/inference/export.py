@@ -1,12 +1,9 @@
 """Exports trained models to files that run without this package: ONNX, TorchScript, torch.export.
 """
 import json
-import logging
-import math
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from io import BytesIO
@@ -90,29 +87,40 @@ def export_file(cfg: Config,
     """
     _check_format(fmt, dst)
     size = size or native_size(cfg)
-    if min(size) < 1:
-        raise UserError(f'images must have at least one pixel per side, not {size[0]} x {size[1]}')
     model = load_model(cfg, checkpoint, trust=trust).requires_grad_(False)
-    metadata = describe(cfg, model, size, fixed_size)
+    metadata = json.dumps(describe(cfg, model, size, fixed_size), default=str)
     images = _make_images(model, size, fixed_size)
     references = [_infer(ImageToLogits(model), image) for image in images]
-    if not all(reference.isfinite().all() for reference in references):
-        raise UserError(f'the logits of the model are not finite: does {checkpoint} have trained '
-                        'weights?')
     switch_to_deploy(model)
     function = ImageToLogits(model, size if fixed_size else None).eval()
     write, read = FORMATS[fmt]
+    advice = 'Try ' + '--fixed-size, or ' * (not fixed_size) + 'another --format'
     errors = {}
 
     def write_checked(file: Path) -> None:
-        with _as_user_error(f"the model can't be exported as {fmt}", fixed_size), _silence():
-            write(function, images[0], file, json.dumps(metadata, default=str), opset)
-            run = read(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            write(function, images[0], file, metadata, opset)
+        run = read(file)
         for image, reference in zip(images, references):
             batch, _, height, width = image.shape
-            errors[batch, height, width] = _compare(run, image, reference, fixed_size)
+            error = ((run(image) - reference).norm() / reference.norm()).item()
+            if not error < TOLERANCE:
+                raise UserError(
+                    f'at {height} x {width} pixels the logits of the exported model differ by a '
+                    f'relative {error:.1e}, so nothing was written. {advice}')
+            errors[batch, height, width] = error
 
-    write_whole(dst, write_checked)
+    try:
+        write_whole(dst, write_checked)
+    except (OSError, UserError):
+        raise
+    except Exception as error:  # each exporter and runtime has its own
+        cause = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = textwrap.shorten(str(cause) or type(cause).__name__, 300)
+        raise UserError(f"the model can't be exported as {fmt}: {reason}. {advice}") from error
     return errors
 
 
@@ -130,28 +138,23 @@ def describe(cfg: Config, model: nn.Module, size: tuple[int, int], fixed_size: b
         ``size`` and ``fixed_size``; ``classes``, and their colours as ``palette``;
         the config's ``test_pipeline``; and the name of the ``config``.
     """
-    preprocessor, meta = model.data_preprocessor, model.dataset_meta
+    meta = model.dataset_meta
     head = model.decode_head if hasattr(model, 'decode_head') else model.head
     # Next to the model in mmpretrain, inside it in mmseg, with different names for it.
     settings = {**cfg.get('data_preprocessor', {}), **cfg.model.get('data_preprocessor', {})}
     rgb = settings.get('to_rgb') or settings.get('bgr_to_rgb')
-    mean, std = (getattr(preprocessor, key, None) for key in ('mean', 'std'))
     channels = getattr(model.backbone, 'in_channels', 3)
     return dict(
         task='segmentation' if hasattr(model, 'decode_head') else 'classification',
         channel_order='RGB' if rgb else 'BGR',
-        mean=[0.] * channels if mean is None else _to_list(mean),
-        std=[1.] * channels if std is None else _to_list(std),
+        mean=list(settings.get('mean') or [0.] * channels),
+        std=list(settings.get('std') or [1.] * channels),
         size=list(size),
         fixed_size=fixed_size,
         classes=list(meta.get('classes') or map(str, range(head.num_classes))),
         palette=meta.get('palette'),
         test_pipeline=find_test_dataset(cfg).pipeline,
         config=Path(cfg.filename or '').name)
-
-
-def _to_list(constants: Tensor) -> list[float]:
-    return [float(str(value)) for value in constants.flatten().numpy()]  # 58.395, not 58.39500046
 
 
 def _check_format(fmt: str, dst: Path) -> None:
@@ -173,22 +176,6 @@ def _make_images(model: nn.Module, size: tuple[int, int], fixed_size: bool) -> l
     generator = torch.Generator().manual_seed(0)
     return [torch.randn(batch, channels, *shape, generator=generator)
             for batch, shape in ((2, size), (1, other))]
-
-
-def _compare(run: Callable[[Tensor], Tensor], image: Tensor, reference: Tensor,
-             fixed_size: bool) -> float:
-    """Returns the relative error of an exported model's logits, if it is small enough."""
-    where = '{} x {} pixels'.format(*image.shape[2:])
-    with _as_user_error(f'the exported model fails for {where}', fixed_size):
-        logits = run(image)
-    if logits.shape != reference.shape:
-        error = math.inf
-    else:
-        error = ((logits - reference).norm() / reference.norm()).item()
-    if not error < TOLERANCE:
-        raise UserError(f'at {where} the logits of the exported model differ by a relative '
-                        f'{error:.1e}, so nothing was written. {_advise(fixed_size)}')
-    return error
 
 
 def _free_axes(function: ImageToLogits) -> dict[int, str]:
@@ -262,33 +249,3 @@ FORMATS = {
 @torch.no_grad()
 def _infer(function: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
     return function(image)
-
-
-@contextmanager
-def _as_user_error(what: str, fixed_size: bool) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, UserError):
-        raise
-    except Exception as error:  # each exporter and runtime has its own
-        cause = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
-        reason = textwrap.shorten(str(cause) or type(cause).__name__, 300)
-        raise UserError(f"{what}: {reason}. {_advise(fixed_size)}") from error
-
-
-def _advise(fixed_size: bool) -> str:
-    return 'Try another --format' if fixed_size else 'Try --fixed-size, or another --format'
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Silences the exporters' warnings and logs."""
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        logging.disable(logging.WARNING)
-        try:
-            yield
-        finally:
-            logging.disable(logging.NOTSET)

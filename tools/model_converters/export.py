@@ -25,7 +25,7 @@ def parse_args() -> Namespace:
         '--fixed-size', action='store_true',
         help='accept only images of that size, for models and runtimes that need it')
     parser.add_argument(
-        '--opset', type=integer(1),
+        '--opset', type=integer(17, 25),  # none before has LayerNorm
         help='ONNX opset version; chosen by the exporter by default')
     return parser.parse_args()
 
