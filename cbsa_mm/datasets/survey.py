@@ -15,7 +15,6 @@ from cbsa_mm.errors import DataError
 from .check_files import dataset_parts, find_faults
 from .check_labels import CheckLabels
 
-EXIF_ORIENTATION = 0x112
 KINDS = {'L': 'grey', '1': 'black and white', 'P': 'palette', 'LA': 'grey with alpha'}
 
 
@@ -30,7 +29,6 @@ class Survey:
         faults: Messages that name the files, one for each fault.
         sizes: How many images there are of each (height, width).
         kinds: How many there are of each kind: RGB, grey, RGBA and so on.
-        num_rotated: How many are to be rotated or mirrored by their EXIF.
     """
     classes: list[str] = field(default_factory=list)
     class_counts: Counter = field(default_factory=Counter)
@@ -38,12 +36,10 @@ class Survey:
     faults: list[str] = field(default_factory=list)
     sizes: Counter = field(default_factory=Counter)
     kinds: Counter = field(default_factory=Counter)
-    num_rotated: int = 0
 
     def add(self, other: 'Survey') -> None:
         """Adds what is in another data set."""
         self.num_images += other.num_images
-        self.num_rotated += other.num_rotated
         self.faults += other.faults
         for name in ('class_counts', 'sizes', 'kinds'):
             getattr(self, name).update(getattr(other, name))
@@ -111,4 +107,3 @@ class _Images(Dataset):
         with suppress(Exception), Image.open(BytesIO(get(path))) as image:  # faults come up later
             deep = image.mode.startswith(('I', 'F')) or ';16' in str(image.tile)
             found.kinds['more than 8 bits' if deep else KINDS.get(image.mode, image.mode)] = 1
-            found.num_rotated = int(image.getexif().get(EXIF_ORIENTATION, 1) != 1)

@@ -111,9 +111,6 @@ def report(split: str, found: Survey, console: Console) -> None:
     say(f'\n{split}: {found.num_images} images', style='bold')
     if found.kinds:
         say('kinds: ' + ', '.join(f'{n} {kind}' for kind, n in found.kinds.most_common()))
-    if found.num_rotated:
-        say(f'EXIF: {found.num_rotated} images are stored rotated or mirrored. They are turned '
-            'when loaded, depending on color_type; label maps are not')
     if found.sizes:
         for side, lengths in sides(found).items():
             say(f'{side}: {lengths.min()} to {lengths.max()} pixels, median '
