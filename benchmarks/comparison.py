@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from rich.progress import Progress
 
 from cbsa_mm.checkpoints import write_whole
+from cbsa_mm.engine import load_config
 from cbsa_mm.errors import UserError
 from cbsa_mm.inference import build_model
 from cbsa_mm.require import require
@@ -48,12 +48,9 @@ def compare_configs(configs: list[Path], seeds: list[int], options: dict, folder
         ``memory`` (bytes).
 
     Raises:
-        UserError: If a file is missing, two have the same name, a run fails, or ``file`` has runs
+        UserError: If two files have the same name, a run fails, or ``file`` has runs
             with other settings.
     """
-    for config in configs:
-        if not config.is_file():
-            raise UserError(f'there is no config file {config}')
     if len({config.stem for config in configs}) < len(configs):
         raise UserError('runs and results are named after the configs: file names must differ')
     document = json.loads(file.read_text()) if file.exists() else dict(results={})
@@ -74,10 +71,10 @@ def compare_configs(configs: list[Path], seeds: list[int], options: dict, folder
 
 
 def _settings(config: Path, options: dict) -> dict:
-    """A config's values, without seed, as JSON has them."""
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict(options)
-    values = {key: value for key, value in cfg.to_dict().items() if key != 'randomness'}
+    """A config's values, without those of a run, as JSON has them."""
+    cfg = load_config(str(config), options)
+    values = {key: value for key, value in cfg.to_dict().items()
+              if key not in ('randomness', 'work_dir', 'launcher')}
     return json.loads(json.dumps(values))
 
 
@@ -115,8 +112,8 @@ def _train_all(configs: list[Path], seeds: list[int], options: dict, folder: Pat
 
 def _train(config: Path, options: dict, folder: Path) -> dict:
     """Trains in a separate process, and reads the log."""
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict(options)
+    cfg = load_config(str(config), options)
+    folder /= time.strftime('%Y%m%d_%H%M%S')  # a new one: an interrupted run may have left its own
     log, copy = folder / 'output.log', folder / 'config.py'
     folder.mkdir(parents=True, exist_ok=True)
     cfg.dump(copy)  # before the Runner adds to it
@@ -146,8 +143,7 @@ class Step:
     """A repeatable training step of a config's model on its first batch."""
 
     def __init__(self, config: Path, options: dict) -> None:
-        cfg = Config.fromfile(config)
-        cfg.merge_from_dict(options)
+        cfg = load_config(str(config), options)
         require(cfg.default_scope)
         torch.manual_seed(0)
         self.model = build_model(cfg).to('cuda' if torch.cuda.is_available() else 'cpu')

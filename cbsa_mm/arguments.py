@@ -66,7 +66,7 @@ def integer(low: int, high: int | None = None) -> Callable[[str], int]:
             value = int(text)
         except ValueError:
             value = None
-        if value is None or value < low or high is not None and value > high:
+        if value is None or not low <= value <= (2**31 - 1 if high is None else high):
             limits = f'at least {low}' if high is None else f'from {low} to {high}'
             raise ArgumentTypeError(f'it takes whole numbers, {limits}, not {text}')
         return value

@@ -1,4 +1,5 @@
 """Errors that a user can fix."""
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from linecache import getline
@@ -44,7 +45,7 @@ def building(part: str) -> Iterator[None]:
         elif isinstance(error, FileNotFoundError) and '.dataset' in part:
             message = (f'there is no {error.filename}. Put or link the data set there, or say '
                        f'where it is: --cfg-options {part.split()[0]}.data_root=FOLDER')
-        elif not message or 'registry' not in message and isinstance(
+        elif not message or not re.search('registry|unexpected keyword', message) and isinstance(
                 error, TypeError | AttributeError | LookupError | ArithmeticError):
             *_, (frame, line) = walk_tb(error.__traceback__)
             file = Path(frame.f_code.co_filename)

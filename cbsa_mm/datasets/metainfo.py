@@ -29,7 +29,7 @@ def find_test_dataset(cfg: Config) -> ConfigDict:
         UserError: If it has none.
     """
     dataset = (cfg.get('test_dataloader') or {}).get('dataset')
-    if not dataset:
-        raise UserError(f'{cfg.filename or "the config"} has no test_dataloader.dataset, which '
-                        'describes images and classes')
+    if not dataset or not dataset.get('pipeline'):
+        raise UserError(f'{cfg.filename or "the config"} has no test_dataloader.dataset with a '
+                        'pipeline, which describes images and classes')
     return dataset

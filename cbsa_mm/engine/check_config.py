@@ -18,6 +18,11 @@ VALUES = {
         'above 0', lambda value: all(
             side != 0 or side is False
             for side in (value if isinstance(value, list | tuple) else [value]))),
+    r'model\.data_preprocessor': ('a dict', lambda value: isinstance(value, dict)),
+    r'param_scheduler': ('a dict or a list', lambda value: isinstance(value, dict | list | None)),
+    r'load_from|work_dir': ('text', lambda value: isinstance(value, str | None)),
+    r'default_hooks\.\w+\.(interval|max_keep_ckpts)': (
+        'a whole number', lambda value: isinstance(value, int)),
     r'train_cfg\.(max_iters|max_epochs|val_interval)': (
         'a whole number of at least 1', lambda value: isinstance(value, int) and value >= 1),
     r'optim_wrapper\.(clip_grad\.(max_norm|clip_value)|optimizer\.(lr|weight_decay))': (

@@ -45,7 +45,7 @@ class StrictLoadHook(Hook):
 
         Raises:
             UserError: If the checkpoint does not fit the model, or is to be resumed and holds no
-                state of a training, or of another one than the config's.
+                state of a training.
         """
         name = runner.cfg.get('load_from') or 'the checkpoint'
         load_strictly(_unwrap(runner.model), checkpoint, name)

@@ -8,6 +8,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
+from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -147,7 +148,10 @@ class CheckedRunner(Runner):
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
         """Builds the optimizer as in the base class, with one message for a mistake."""
-        with building('optim_wrapper'):
+        with building('optim_wrapper'), OPTIMIZERS.switch_scope_and_registry(None) as known:
+            optimizer = isinstance(optim_wrapper, dict) and optim_wrapper.get('optimizer')
+            if optimizer and known.get(str(optimizer.get('type'))) is None:
+                raise UserError(f'optim_wrapper.optimizer: there is no {optimizer.get("type")}')
             return super().build_optim_wrapper(optim_wrapper)
 
     def build_param_scheduler(self, scheduler: Any) -> Any:

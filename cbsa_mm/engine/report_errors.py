@@ -46,6 +46,10 @@ def _describe(error: Exception) -> str | None:
         if isinstance(error, DataError):
             message += '. All such files: python -m cbsa_mm check_data CONFIG'
         return message
+    if isinstance(error, AssertionError) and message:  # how OpenMMLab refuses values
+        return message
+    if isinstance(error, AttributeError) and message.startswith("'ConfigDict' object has no "):
+        return f"the config has no {message.split(chr(39))[-2]}"
     if isinstance(error, OSError) and error.errno in FULL_DISK:
         resume = ', and continue training with --resume' * (osp.basename(sys.argv[0]) == 'train.py')
         return f"can't write {error.filename or 'files'}: {error.strerror}. Free disk space{resume}"

@@ -86,8 +86,8 @@ def export_file(cfg: Config,
             exported in this way, or its logits differ.
     """
     _check_format(fmt, dst)
-    size = size or native_size(cfg)
     model = load_model(cfg, checkpoint, trust=trust).requires_grad_(False)
+    size = size or native_size(cfg)
     metadata = json.dumps(describe(cfg, model, size, fixed_size), default=str)
     images = _make_images(model, size, fixed_size)
     references = [_infer(ImageToLogits(model), image) for image in images]

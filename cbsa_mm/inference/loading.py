@@ -73,7 +73,8 @@ def _check_meta(meta: Any) -> None:
             and all(isinstance(name, str) and name == printable(name) for name in classes)):
         raise UserError('the classes in its dataset_meta are not a list of names')
     palette = np.asarray([] if palette is None else palette, object)
-    if palette.size and (palette.shape[1:] != (3, ) or len(palette) < len(classes)):
+    if palette.size and (palette.shape[1:] != (3, ) or len(palette) < len(classes)
+                         or any(isinstance(value, str) for value in palette.flat)):
         raise UserError('the palette in its dataset_meta is not a colour (R, G, B) for each class')
 
 

@@ -25,6 +25,8 @@ from .loading import load_checkpoint
 def build_model(cfg: Config) -> nn.Module:
     """Builds the model of a config as the Runner does, with the data preprocessor."""
     init_default_scope(cfg.default_scope)
+    if not cfg.model:
+        raise UserError(f'{cfg.filename or "the config"} has no model')
     model = dict(cfg.model)
     if 'data_preprocessor' in cfg:
         model['data_preprocessor'] = cfg.data_preprocessor

@@ -136,12 +136,9 @@ def count_paper() -> dict[str, dict]:
 
 def count_config(args: Namespace) -> dict[str, dict]:
     """Counts of a config's model, its backbone and the rest."""
-    from mmengine.registry import MODELS, init_default_scope
-
-    from cbsa_mm.inference import native_size
+    from cbsa_mm.inference import build_model, native_size
     cfg = load_config(args.config, args.cfg_options)
-    init_default_scope(cfg.default_scope)
-    model = MODELS.build(cfg.model).eval().requires_grad_(False)
+    model = build_model(cfg).eval().requires_grad_(False)
     height, width = (args.shape * 2)[:2] if args.shape else native_size(cfg)
     image = torch.zeros(1, getattr(model.backbone, 'in_channels', 3), height, width)
     counts = {name: {'parameters': count_parameters(part), 'FLOPs': count_flops(run, image)}
