@@ -188,7 +188,7 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
     for loader in loaders:
         if cfg.get(loader) and cfg[loader].get('num_workers') == 0:
             cfg[loader].persistent_workers = False  # PyTorch rejects it without workers
-    if cfg.launcher in ('pytorch', 'slurm') and get_device() == 'cpu':
+    if cfg.launcher != 'none' and get_device() == 'cpu':
         start_on_cpu(cfg)
     arguments = {key: cfg[key] for key in signature(Runner).parameters if key in cfg}
     if not training:  # otherwise mmseg 1.2 loads training data to visualize

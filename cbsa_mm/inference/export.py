@@ -160,9 +160,6 @@ def describe(cfg: Config, model: nn.Module, size: tuple[int, int], fixed_size: b
 def _check_format(fmt: str, dst: Path) -> None:
     if Path(dst).suffix != EXPORTS[fmt]:
         raise UserError(f'files of the format {fmt} end with {EXPORTS[fmt]}, {dst} does not')
-    if fmt == 'torch-export' and not HAS_TORCH_EXPORT:
-        raise UserError(f'the format torch-export needs PyTorch 2.7 or newer, and this is '
-                        f'{torch.__version__}: use onnx or torchscript')
     libraries = ['onnx', 'onnxruntime'] + ['onnxscript'] * HAS_TORCH_EXPORT
     if fmt == 'onnx' and not all(find_spec(library) for library in libraries):
         raise UserError(f'the format onnx needs more libraries: pip install {" ".join(libraries)}')

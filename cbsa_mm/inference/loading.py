@@ -65,17 +65,15 @@ def load_checkpoint(filename: str | Path, map_location: Any = 'cpu', trust: bool
 
 def _check_meta(meta: Any) -> None:
     """Checks the names and colours of classes."""
-    dataset_meta = meta.get('dataset_meta', {}) if isinstance(meta, Mapping) else None
-    if not isinstance(dataset_meta, Mapping):
-        raise UserError('its meta, or the dataset_meta in it, is not a dict')
-    classes, palette = dataset_meta.get('classes') or (), dataset_meta.get('palette')
-    if not (isinstance(classes, list | tuple)
-            and all(isinstance(name, str) and name == printable(name) for name in classes)):
-        raise UserError('the classes in its dataset_meta are not a list of names')
-    palette = np.asarray([] if palette is None else palette, object)
-    if palette.size and (palette.shape[1:] != (3, ) or len(palette) < len(classes)
-                         or any(isinstance(value, str) for value in palette.flat)):
-        raise UserError('the palette in its dataset_meta is not a colour (R, G, B) for each class')
+    try:
+        classes, palette = (meta.get('dataset_meta', {}).get(key) for key in ('classes', 'palette'))
+        colours = np.asarray([] if palette is None else palette, float).reshape(-1, 3)
+        valid = (all(name == printable(name) for name in classes or ())
+                 and (not len(colours) or len(colours) >= len(classes or ())))
+    except (AttributeError, TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise UserError('the names or colours of classes in its meta are malformed')
 
 
 def _download(address: str) -> Path:

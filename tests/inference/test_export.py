@@ -154,8 +154,6 @@ def test_mistakes_end_with_one_message(tmp_path, monkeypatch):
            name='model.onnx')
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
     refuse(tmp_path, 'needs more libraries: pip install onnx onnxruntime', 'onnx')
-    monkeypatch.setattr(export, 'HAS_TORCH_EXPORT', False)
-    refuse(tmp_path, 'torch-export needs PyTorch 2.7 or newer', 'torch-export')
 
 
 def test_refuses_other_logits(tmp_path, monkeypatch):
