@@ -50,6 +50,17 @@ class ArgumentParser(argparse.ArgumentParser):
         sys.exit(f'{self.prog}: error: {message} (see --help)')
 
 
+def images_last(arguments: list[str]) -> list[str]:
+    """Moves images that come before the config, as in earlier versions, behind the models."""
+    first = next((i for i, text in enumerate(arguments) if Path(text).suffix in CONFIGS), 0)
+    end = next((i for i, text in enumerate(arguments) if text.startswith('-')), len(arguments))
+    if not 0 < first < end:
+        return arguments
+    models, images = arguments[first:end], arguments[:first]
+    print(f'warning: {ORDER}: {" ".join(models + images)}', file=sys.stderr)
+    return [*models, *images, *arguments[end:]]
+
+
 def _paths(values: Iterable) -> Iterator[str | Path]:
     for value in values:
         if isinstance(value, str | Path):

@@ -33,6 +33,13 @@ def test_help_loads_no_library_that_takes_seconds():
     assert not {'torch', 'mmengine', 'mmcv', 'mmseg', 'matplotlib', 'numpy', 'gradio'} & {*loaded}
 
 
+def test_images_may_come_first_as_in_earlier_versions(capsys):
+    moved = arguments.images_last(['a.png', 'c.py', 'c.pth', '--topk', '3'])
+    assert moved == ['c.py', 'c.pth', 'a.png', '--topk', '3']
+    assert 'CONFIG CHECKPOINT, then all else: c.py c.pth a.png' in capsys.readouterr().err
+    assert arguments.images_last(moved) == moved
+
+
 @pytest.fixture
 def refuses(run_tool):
     """Runs a tool that must end with one message, as ``refuses(message, tool, *arguments)``."""

@@ -1,4 +1,5 @@
 """Runs a trained model on images: label overlays (segmentation) or classes."""
+import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -6,6 +7,7 @@ from cbsa_mm.arguments import (
     IMAGES,
     ArgumentParser,
     add_model_arguments,
+    images_last,
     integer,
     output_folder,
     share,
@@ -22,7 +24,7 @@ def parse_args() -> Namespace:
     parser.add_argument('--opacity', type=share, default=0.5, help='opacity of the overlay, 0 to 1')
     parser.add_argument('--topk', type=integer(1), default=5,
                         help='number of classes per image')
-    return parser.parse_args()
+    return parser.parse_args(images_last(sys.argv[1:]))
 
 
 if __name__ == '__main__':

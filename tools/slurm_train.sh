@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains under SLURM, one task per GPU.
+# Trains under SLURM, one task per GPU or, with SRUN_ARGS=--gres=none, per CPU process.
 #   bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG [options of tools/train.py]
 # The job is set by GPUS (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5), PORT (29500) and SRUN_ARGS in
 # the environment.

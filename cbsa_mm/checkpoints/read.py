@@ -5,6 +5,8 @@ import tarfile
 import zipfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
+from mmap import ACCESS_READ
+from mmap import mmap as map_file
 from pathlib import Path
 from pickle import UnpicklingError
 from textwrap import shorten
@@ -107,10 +109,34 @@ def _read(path: Path, map_location: Any, mmap: bool, trust: bool) -> Any:
         return load_file(path, device=str(map_location or 'cpu'))
     if kind == 'npz':
         with np.load(path, allow_pickle=False) as arrays:
-            return {name: torch.from_numpy(arrays[name]).to(map_location) for name in arrays}
+            return {name: _tensor(arrays[name]).to(map_location) for name in arrays}
+    if not trust and _asks_for_memory(path, kind):
+        raise UserError(_refusal(path, 'builtins.bytearray'))
     with _allow_training_data():
         return torch.load(str(path), map_location=map_location, weights_only=not trust,
                           mmap=mmap and kind == 'zip')
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """NumPy has no bfloat16 and stores JAX's as two bytes without a meaning."""
+    if array.dtype == 'V2':
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
+
+
+def _asks_for_memory(path: Path, kind: str) -> bool:
+    """Whether a pickle names bytearray, by which a few bytes make any number of zeros.
+
+    PyTorch allows it. The name is a line of its own, or behind its length.
+    """
+    with open(path, 'rb') as file, map_file(file.fileno(), 0, access=ACCESS_READ) as content:
+        pickles = [content]
+        if kind == 'zip':
+            with zipfile.ZipFile(file) as archive:
+                pickles = [archive.read(name) for name in archive.namelist()
+                           if name.endswith('/data.pkl')]
+        return any(pickle.find(before + b'bytearray') >= 0
+                   for pickle in pickles for before in (b'\n', b'\t', b'\0'))
 
 
 def _allow_training_data() -> AbstractContextManager:

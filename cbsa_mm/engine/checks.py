@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from cbsa_mm.backbones import CBT
 from cbsa_mm.checkpoints import check_pretrained, load_strictly
 from cbsa_mm.datasets import dataset_parts
 from cbsa_mm.errors import UserError
@@ -135,6 +136,23 @@ def check_class_count(dataset: Dataset, key: str, num_classes: int | None) -> No
             raise UserError(f'{name} has {count} classes, but the model predicts {num_classes}: '
                             f'set model.{key}.num_classes={count}, or take the data set that the '
                             'model is for')
+
+
+def check_width(model: nn.Module) -> None:
+    """Checks that the neck or, without one, the head is for the width of a CBT backbone.
+
+    Raises:
+        UserError: If it is for another.
+    """
+    model = _unwrap(model)
+    backbone, neck = (getattr(model, part, None) for part in ('backbone', 'neck'))
+    for key, part in ({'neck': neck} if neck else _heads(model)).items():
+        channels = getattr(part, 'in_channels', None)
+        if (isinstance(backbone, CBT) and isinstance(channels, int)
+                and channels != backbone.embed_dims
+                and getattr(part, 'input_transform', None) is None):
+            raise UserError(f'model.{key}.in_channels={channels}, but the features of the '
+                            f'backbone have {backbone.embed_dims} channels: set it to that')
 
 
 def _heads(model: nn.Module) -> dict[str, nn.Module]:

@@ -4,6 +4,7 @@ import ctypes
 import gc
 import os
 import signal
+import subprocess
 import sys
 from datetime import timedelta
 
@@ -39,14 +40,10 @@ def start_on_cpu(cfg: Config) -> None:
     """Initializes gloo before mmengine, whose launchers assume CUDA.
 
     Args:
-        cfg: The config to modify.
-
-    Raises:
-        UserError: If the launcher is not 'pytorch'.
+        cfg: The config to modify, with launcher 'pytorch' or 'slurm'.
     """
-    if cfg.launcher != 'pytorch':
-        raise UserError(f'--launcher {cfg.launcher} needs GPUs, and none is visible: on CPU, use '
-                        'tools/dist_train.sh')
+    if cfg.launcher == 'slurm':
+        _use_slurm_environment()
     timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)
     dist.init_process_group('gloo', timeout=timedelta(seconds=timeout))
     atexit.register(_stop)
@@ -56,6 +53,17 @@ def start_on_cpu(cfg: Config) -> None:
     cfg.sync_bn = None  # SyncBatchNorm has no CPU kernel
     print_log(f'No GPU is visible: {dist.get_world_size()} processes share the work on CPU. '
               'BatchNorm statistics are per process', 'current')
+
+
+def _use_slurm_environment() -> None:
+    """Translates SLURM's environment to PyTorch's, as mmengine does for GPUs."""
+    names = dict(RANK='SLURM_PROCID', LOCAL_RANK='SLURM_LOCALID', WORLD_SIZE='SLURM_NTASKS')
+    os.environ.update({name: os.environ[slurm] for name, slurm in names.items()})
+    if 'MASTER_ADDR' not in os.environ:
+        hosts = subprocess.check_output(
+            ['scontrol', 'show', 'hostnames', os.environ['SLURM_NODELIST']], text=True)
+        os.environ['MASTER_ADDR'] = hosts.split()[0]
+    os.environ.setdefault('MASTER_PORT', '29500')
 
 
 def _stop() -> None:

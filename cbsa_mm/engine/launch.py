@@ -8,7 +8,6 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
-from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
@@ -17,6 +16,7 @@ from cbsa_mm.errors import UserError, building
 from cbsa_mm.require import require
 
 from .check_config import check_config, check_schedules, suggest
+from .checks import check_width
 from .distributed import end_with_agent, find_rank, start_on_cpu
 from .saving import claim_work_dir
 
@@ -79,7 +79,13 @@ def use_amp(cfg: Config, dtype: str) -> None:
     Args:
         cfg: The config to modify; its ``loss_scale`` may set float16's initial loss scale.
         dtype: 'float16' or 'bfloat16'.
+
+    Raises:
+        UserError: If this machine has no accelerator.
     """
+    if get_device() == 'cpu':
+        raise UserError('--amp needs a GPU or another accelerator, and none is visible; '
+                        'omit --amp to train in float32')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.dtype = dtype
     # bfloat16 has float32's range and needs no scaling.
@@ -148,10 +154,7 @@ class CheckedRunner(Runner):
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
         """Builds the optimizer as in the base class, with one message for a mistake."""
-        with building('optim_wrapper'), OPTIMIZERS.switch_scope_and_registry(None) as known:
-            optimizer = isinstance(optim_wrapper, dict) and optim_wrapper.get('optimizer')
-            if optimizer and known.get(str(optimizer.get('type'))) is None:
-                raise UserError(f'optim_wrapper.optimizer: there is no {optimizer.get("type")}')
+        with building('optim_wrapper'):
             return super().build_optim_wrapper(optim_wrapper)
 
     def build_param_scheduler(self, scheduler: Any) -> Any:
@@ -188,7 +191,7 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
     for loader in loaders:
         if cfg.get(loader) and cfg[loader].get('num_workers') == 0:
             cfg[loader].persistent_workers = False  # PyTorch rejects it without workers
-    if cfg.launcher != 'none' and get_device() == 'cpu':
+    if cfg.launcher in ('pytorch', 'slurm') and get_device() == 'cpu':
         start_on_cpu(cfg)
     arguments = {key: cfg[key] for key in signature(Runner).parameters if key in cfg}
     if not training:  # otherwise mmseg 1.2 loads training data to visualize
@@ -196,6 +199,7 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
             arguments.pop(key, None)
     with building(cfg.filename or 'config'):
         runner = CheckedRunner(**arguments, cfg=cfg)
+    check_width(runner.model)
     for split in (loader.removesuffix('_dataloader') for loader in loaders):
         evaluator = '' if split == 'train' else f' or {split}_evaluator'
         with building(f'{split}_dataloader.dataset{evaluator}'):

@@ -3,11 +3,13 @@ import fcntl
 import logging
 import re
 import zipfile
+from datetime import datetime
 from difflib import unified_diff
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import EMAHook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
@@ -19,6 +21,9 @@ from .distributed import find_rank
 # Kept open by work dir. They are POSIX locks, which end with the process, unlike those of flock,
 # which the workers of a killed process would hold for seconds.
 _locks = {}
+# What a config determines in a schedule's state; the rest are counters and what follows from it.
+SCHEDULE = {'begin', 'end', 'by_epoch', 'T_max', 'eta_min', 'eta_min_ratio', 'power',
+            'start_factor', 'end_factor', 'factor', 'gamma', 'milestones', 'step_size'}
 # Top-level settings of a call, in the text of a config.
 OF_A_CALL = re.compile(r'[-+](work_dir|load_from|resume|launcher|experiment_name) =')
 
@@ -30,28 +35,36 @@ class WholeFileBackend(LocalBackend):
     For mmengine's ``CheckpointHook``, which removes an outdated checkpoint, or the best one so far,
     before it writes the next: ``checkpoint=dict(backend_args=dict(backend='whole'), ...)``.
     """
-    outdated = set()  # shared, since mmengine makes a new instance for each file
+    # Shared, since mmengine makes a new instance for each file.
+    outdated = set()
+    foreign = set()  # of an earlier training in the same folder, which is not resumed
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Writes a checkpoint, then removes the outdated ones in its folder.
 
+        A file of an earlier training is not replaced, but renamed by its date.
+
         Raises:
             UserError: If it cannot be written, as on a full disk.
         """
+        path = Path(filepath).absolute()
+        if path in self.foreign and path.exists():
+            date = datetime.fromtimestamp(path.stat().st_mtime)
+            path.rename(path.with_stem(f'{path.stem}.{date:%Y%m%d_%H%M%S}'))
+        self.foreign.discard(path)
         try:
             write_whole(filepath, lambda file: file.write_bytes(obj))
         except UserError as error:
             raise UserError(f'{error}. Earlier checkpoints are intact: free disk space, and '
                             'continue with --resume') from error
-        path = Path(filepath).absolute()
         for other in self.outdated - {path}:
             if other.parent == path.parent:  # not in the folder of the run it was resumed from
                 other.unlink(missing_ok=True)
         self.outdated.clear()
 
     def remove(self, filepath: str | Path) -> None:
-        """Marks a file for removal."""
-        self.outdated.add(Path(filepath).absolute())
+        """Marks a file for removal, unless it is of an earlier training."""
+        self.outdated |= {Path(filepath).absolute()} - self.foreign
 
 
 def claim_work_dir(cfg: Config) -> None:
@@ -61,8 +74,7 @@ def claim_work_dir(cfg: Config) -> None:
         cfg: A config for training.
 
     Raises:
-        UserError: If the work dir can't be written to, another training uses it, or one that is
-            not to be resumed left checkpoints there.
+        UserError: If the work dir can't be written to, or another training uses it.
     """
     if find_rank(cfg.launcher):
         return
@@ -77,9 +89,14 @@ def claim_work_dir(cfg: Config) -> None:
                         'another --work-dir') from error
     except OSError as error:
         raise UserError(f"can't write to the work dir {work_dir}: {error.strerror}") from error
+    WholeFileBackend.foreign = set()
     if not cfg.get('resume') and (found := list_checkpoints(cfg)):
-        raise UserError(f'{work_dir} has checkpoints of an earlier training, such as '
-                        f'{found[0].name}: continue it with --resume, or give another --work-dir')
+        folders = {file.parent for file in found}
+        WholeFileBackend.foreign = {
+            file.absolute() for folder in folders for file in folder.glob('*.pth')}
+        print_log(f'{work_dir} has checkpoints of an earlier training, such as {found[0].name}. '
+                  'They are kept, renamed where a new one has the same name. To continue that '
+                  'training instead: --resume', 'current', logging.WARNING)
 
 
 def use_resume(cfg: Config, checkpoint: str, trust: bool = False) -> None:
@@ -132,17 +149,29 @@ def find_checkpoint(cfg: Config, trust: bool = False) -> str | None:
 def list_checkpoints(cfg: Config) -> list[Path]:
     """Lists a training's checkpoints, the last one first, without the best ones.
 
-    The last is the one that ``last_checkpoint`` in the work dir names, even if it is missing.
+    They are where the checkpoint hook saves them, or beside the one that ``last_checkpoint`` in
+    the work dir names, which is the last one, even if it is missing.
     """
     work_dir = Path(cfg.work_dir).absolute()
-    numbers = {file: int(match[1]) for file in work_dir.glob('*.pth')
-               if (match := re.fullmatch(r'(?:iter|epoch)_(\d+)\.pth', file.name))}
-    files = sorted(numbers, key=numbers.get, reverse=True)
+    hook = cfg.get('default_hooks', {}).get('checkpoint') or {}
+    folders, names, last = {work_dir}, [r'(?:iter|epoch)_(\d+)\.pth'], []
+    if hook.get('out_dir'):
+        folders.add(Path(hook['out_dir']).absolute() / work_dir.name)
+    if hook.get('filename_tmpl'):
+        names.append(re.escape(hook['filename_tmpl']).replace(r'\{\}', r'(\d+)'))
     pointer = work_dir / 'last_checkpoint'
     if pointer.is_file() and (text := pointer.read_text(errors='replace').strip('\0\n ')):
-        last = work_dir / Path(text).name  # the work dir may have been copied
-        files.insert(0, last if last.is_file() else Path(text))
-    return [*dict.fromkeys(files)]
+        named = Path(text)
+        if (work_dir / named.name).is_file():  # the work dir may have been copied
+            named = work_dir / named.name
+        last = [named]
+        folders.add(named.parent)
+        names.append(re.sub(r'\d+(?!.*\d)', r'(\\d+)', re.escape(named.name)))
+    numbers = {}
+    for file in (file for folder in folders for file in folder.glob('*')):
+        if match := re.fullmatch('|'.join(names), file.name):
+            numbers[file] = max(int(number) for number in match.groups('-1'))
+    return [*dict.fromkeys(last + sorted(numbers, key=numbers.get, reverse=True))]
 
 
 def check_state(checkpoint: dict, name: str) -> None:
@@ -151,8 +180,9 @@ def check_state(checkpoint: dict, name: str) -> None:
     Raises:
         UserError: If it does not, as the best ones, which are saved without optimizer.
     """
-    missing = [key for key in ('optimizer', 'message_hub', 'meta')
-               if not isinstance(checkpoint.get(key), dict)]
+    found = checkpoint | checkpoint.get('meta', {})
+    kinds = dict(epoch=int, iter=int, message_hub=dict, optimizer=dict)
+    missing = [key for key, kind in kinds.items() if not isinstance(found.get(key), kind)]
     if missing:
         raise UserError(f"{name} can't be resumed: it holds no state of a training "
                         f'({", ".join(missing)}). To start anew from its weights, give it as '
@@ -160,7 +190,21 @@ def check_state(checkpoint: dict, name: str) -> None:
 
 
 def compare_trainings(runner: Runner, checkpoint: dict, name: str) -> None:
-    """Tells what the config has changed since a checkpoint, called ``name``, was saved."""
+    """Tells what the config has changed since a checkpoint, called ``name``, was saved.
+
+    Raises:
+        UserError: If neither the one training nor the other would be continued, since optimizer,
+            schedules or moving average are others.
+    """
+    mixed = _find_mixed(runner.param_schedulers, checkpoint.get('param_schedulers', []))
+    if 'ema_state_dict' in checkpoint and not any(isinstance(h, EMAHook) for h in runner.hooks):
+        mixed.append('EMAHook is missing')
+    if _kinds(checkpoint['optimizer']) != _kinds(runner.optim_wrapper.state_dict()):
+        mixed.append('the optimizer is another, or has other groups of parameters')
+    if mixed:
+        raise UserError(f"{name} can't be resumed with another config, since that would mix two "
+                        f'trainings: {", ".join(mixed[:3])}. Restore that, or start anew from its '
+                        'weights: give it as load_from, without --resume')
     texts = checkpoint['meta'].get('cfg', ''), runner.cfg.pretty_text
     lines = [*unified_diff(*(text.splitlines() for text in texts), n=0)][2:]  # without names
     changes = [line for line in lines if line[0] in '-+' and line[1:] and not OF_A_CALL.match(line)]
@@ -171,13 +215,34 @@ def compare_trainings(runner: Runner, checkpoint: dict, name: str) -> None:
             + printable('\n'.join(changes)))
 
 
+def _kinds(optimizer: dict) -> list[set[str]]:
+    """What tells optimizers apart in their states, by group of parameters."""
+    return [{'momentum', 'betas'} & group.keys() for group in optimizer.get('param_groups', [])]
+
+
+def _find_mixed(schedules: object, saved: list[dict]) -> list[str]:
+    """Settings of schedules that differ from the saved ones."""
+    if not isinstance(schedules, list):  # none, or those of several optimizers
+        return []
+    mixed = []
+    for i, (before, schedule) in enumerate(zip(saved, schedules)):
+        now = schedule.state_dict()
+        if 'milestones' in before or 'step_size' in before:  # steps go on in a longer training
+            before['end'] = now.get('end', before['end'])
+        mixed += [f'param_scheduler.{i}.{key} was {before[key]}, now {now.get(key)}'
+                  for key in before if key in SCHEDULE and before[key] != now.get(key)]
+    return mixed
+
+
 def _find_fault(path: Path, trust: bool) -> str | None:
     """Finds what is wrong with a checkpoint, by its state and its checksums."""
     from cbsa_mm.inference import load_checkpoint  # here, to avoid a circular import
     try:
         check_state(load_checkpoint(path, trust=trust), 'it')
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
+            # PyTorch reads none of what is marked as a folder, which a checksum does not show.
+            folders = (file.filename for file in archive.infolist() if file.external_attr)
+            damaged = archive.testzip() or next(folders, None)
         return damaged and f'{damaged} in it is damaged'
     except Exception as error:  # any kind, depending on which byte is wrong
         return str(error).removeprefix("it can't be resumed: ") or type(error).__name__

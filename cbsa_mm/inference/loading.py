@@ -49,7 +49,7 @@ def load_checkpoint(filename: str | Path, map_location: Any = 'cpu', trust: bool
         UserError: If the checkpoint does not exist, has no weights, or is not
             trusted and contains more than data.
     """
-    path = filename if '://' not in str(filename) else _download(str(filename))
+    path = filename if '://' not in str(filename) else _download(str(filename), trust)
     checkpoint = read_checkpoint(path, map_location, trust=trust)
     try:
         find_state_dict(checkpoint)
@@ -76,15 +76,15 @@ def _check_meta(meta: Any) -> None:
         raise UserError('the names or colours of classes in its meta are malformed')
 
 
-def _download(address: str) -> Path:
-    """Downloads a checkpoint, unless it is there, to a place of this address alone."""
+def _download(address: str, trust: bool) -> Path:
+    """Downloads a checkpoint, unless it is there in whole, to a place of this address alone."""
     url = urlparse(address)
     if url.scheme not in ('http', 'https'):
         raise UserError(f'{address} is neither a file nor an http(s) URL: download it, and '
                         'use the file')
     folder = f'checkpoints/{sha256(address.encode()).hexdigest()[:16]}'
     path = Path(torch.hub.get_dir()) / folder / Path(url.path).name
-    if get_local_rank() == 0 and not path.exists():
+    if get_local_rank() == 0 and not _is_readable(path, trust):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             torch.hub.download_url_to_file(address, str(path))
@@ -95,3 +95,12 @@ def _download(address: str) -> Path:
                 'model.backbone.init_cfg.checkpoint=FILE') from error
     barrier()
     return path
+
+
+def _is_readable(path: Path, trust: bool) -> bool:
+    """Whether a download is there and not truncated."""
+    try:
+        read_checkpoint(path, mmap=True, trust=trust)
+    except UserError:
+        return False
+    return True

@@ -43,20 +43,28 @@ def test_reads_a_file_by_its_content(kind, mmap, tmp_path):
     assert all(torch.equal(found[name], WEIGHTS[name]) for name in WEIGHTS)
 
 
+class Zeros:
+    """Is pickled in a few bytes, and unpickled as 64 MiB."""
+
+    def __reduce__(self):
+        return bytearray, (2**26, )
+
+
 @pytest.mark.parametrize('kind', ['zip', 'legacy', 'plain', 'npz'])
 def test_code_in_a_file_is_refused_and_does_not_run(kind, tmp_path):
     path, message = tmp_path / 'x.pth', 'no code in it was run.*may run code.*only the weights'
-    content = {'state_dict': WEIGHTS, 'args': Harmful(tmp_path / 'created')}
-    if kind == 'npz':
-        message = 'x.pth is not a checkpoint, or it is damaged'
-        with open(path, 'wb') as file:
-            np.savez(file, cls=np.array([content['args']], dtype=object))
-    elif kind == 'plain':
-        path.write_bytes(pickle.dumps(content))
-    else:
-        torch.save(content, path, _use_new_zipfile_serialization=kind == 'zip')
-    with pytest.raises(ValueError, match=message):
-        read_checkpoint(path)
+    for harmful in (Harmful(tmp_path / 'created'), Zeros()):
+        content = {'state_dict': WEIGHTS, 'args': harmful}
+        if kind == 'npz':
+            message = 'x.pth is not a checkpoint, or it is damaged'
+            with open(path, 'wb') as file:
+                np.savez(file, cls=np.array([harmful], dtype=object))
+        elif kind == 'plain':
+            path.write_bytes(pickle.dumps(content))
+        else:
+            torch.save(content, path, _use_new_zipfile_serialization=kind == 'zip')
+        with pytest.raises(ValueError, match=message):
+            read_checkpoint(path)
     assert not (tmp_path / 'created').exists()
 
 

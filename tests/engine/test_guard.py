@@ -63,7 +63,7 @@ def test_a_model_that_is_not_finite_is_not_saved(tmp_path):
 def test_bad_steps_in_a_row_stop_the_run(tmp_path):
     with pytest.raises(UserError, match='not finite 3 times in a row: iteration 4 .loss nan, '
                        r'gradients not finite. on 3.png; iteration 5 .loss inf.* on 4.png; '
-                       f'iteration 6 .* on 5.png. The last checkpoint, {tmp_path}/iter_5.pth, is'):
+                       r'iteration 6 .* on 5.png. .*--resume and clipped gradients'):
         train(tmp_path, [1, math.nan, 1, math.nan, math.inf, math.nan, 1], checkpoint=CHECKPOINT)
     saved = torch.load(tmp_path / 'iter_5.pth', weights_only=False)
     assert saved['state_dict']['weight'].isfinite().all()

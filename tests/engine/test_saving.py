@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from small_runner import small_runner
 
 from cbsa_mm.engine import (
@@ -92,8 +92,10 @@ def test_any_flipped_bit_is_found(work_dir, said):
     file = work_dir / 'iter_24.pth'
     content = file.read_bytes()
     size = len(content)
-    for place in {*range(0, size, 97), *range(size - 300, size)}:
-        file.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1:])
+    flips = [(place, 1) for place in {*range(0, size, 97), *range(size - 300, size)}]
+    entry = content.rfind(b'PK\1\2', 0, content.rfind(b'PK\1\2'))
+    for place, bit in [*flips, (entry + 38, 16)]:  # the latter makes the entry a folder
+        file.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1:])
         if find(work_dir) == str(file):  # the bit is of a date or the like
             assert torch.load(file, weights_only=True)['state_dict']['a'].equal(torch.ones(1000))
 
@@ -108,7 +110,7 @@ def test_the_pointer_is_no_obstacle(work_dir):
 
 
 def test_what_cannot_be_resumed_is_passed_over(work_dir, said):
-    for change in (dict(optimizer=None), dict(meta=None), dict(message_hub=[])):
+    for change in (dict(optimizer=None), dict(meta=dict(epoch=0)), dict(message_hub=[])):
         torch.save(state(**change), work_dir / 'iter_24.pth')
         assert find(work_dir) == f'{work_dir}/iter_12.pth'
 
@@ -136,13 +138,6 @@ def test_a_work_dir_has_one_training_at_a_time(tmp_path):
     claim(tmp_path)  # the next one of the same process
 
 
-def test_a_new_training_leaves_the_checkpoints_of_an_earlier_one(work_dir):
-    with pytest.raises(UserError, match=f'{work_dir} has checkpoints of an earlier training, such '
-                       'as iter_24.pth: continue it with --resume, or give another --work-dir'):
-        claim(work_dir)
-    claim(work_dir, resume=True)
-
-
 def test_a_work_dir_that_is_no_folder(work_dir):
     with pytest.raises(UserError, match=f"can't write to the work dir {work_dir}/iter_9.pth: File"):
         claim(work_dir / 'iter_9.pth')
@@ -151,7 +146,8 @@ def test_a_work_dir_that_is_no_folder(work_dir):
 def test_what_the_config_has_changed_is_told(tmp_path, monkeypatch):
     runner, told = small_runner(tmp_path, [1], []), []
     monkeypatch.setattr(runner.logger, 'warning', told.append)
-    saved = dict(meta=dict(cfg=runner.cfg.pretty_text))
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    saved = dict(meta=dict(cfg=runner.cfg.pretty_text), optimizer=runner.optim_wrapper.state_dict())
     runner.cfg.update(resume=True, load_from='a.pth')
     compare_trainings(runner, saved, 'a.pth')
     assert told == []
@@ -232,3 +228,70 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
         train(tmp_path, 4, 1)
     assert names(tmp_path) == {'iter_2.pth', 'last_checkpoint'}
     assert find(tmp_path) == f'{tmp_path}/iter_2.pth'
+
+
+def test_checkpoints_of_other_names_and_places(tmp_path):
+    for number in (8, 9, 10):
+        file = tmp_path / f'elsewhere/v2_step{number}.ckpt'
+        file.parent.mkdir(exist_ok=True)
+        torch.save(state(), file)
+    (tmp_path / 'last_checkpoint').write_text(str(file))
+    assert find(tmp_path) == str(file)
+    file.write_bytes(b'')
+    assert find(tmp_path) == str(file.with_name('v2_step9.ckpt'))
+    (tmp_path / 'last_checkpoint').unlink()
+    assert find(tmp_path) is None
+    (tmp_path / 'elsewhere').rename(tmp_path / tmp_path.name)
+    assert find(tmp_path, out_dir=tmp_path, filename_tmpl='v2_step{}.ckpt').endswith('step9.ckpt')
+
+
+def test_a_new_training_keeps_the_checkpoints_of_an_earlier_one(work_dir):
+    before = {file.name: file.read_bytes() for file in work_dir.glob('*.pth')}
+    claim(work_dir)
+    backend = WholeFileBackend()
+    for name in ('iter_24.pth', 'iter_12.pth'):
+        backend.remove(work_dir / name)
+        backend.put(b'new', work_dir / 'iter_24.pth')
+    [renamed] = work_dir.glob('iter_24.2*.pth')
+    assert renamed.read_bytes() == before.pop('iter_24.pth')
+    assert (work_dir / 'iter_24.pth').read_bytes() == b'new'
+    assert all((work_dir / name).read_bytes() == content for name, content in before.items())
+    claim(work_dir, resume=True)
+    backend.remove(work_dir / 'iter_12.pth')
+    backend.put(b'new', work_dir / 'iter_24.pth')
+    assert not (work_dir / 'iter_12.pth').exists()
+
+
+def a_training(work_dir, hooks=(), end=8, **optimizer):
+    runner = small_runner(work_dir, [1] * 8, [*hooks])
+    runner.optim_wrapper = runner.build_optim_wrapper(
+        dict(optimizer=dict(type='SGD', lr=0.1) | optimizer))
+    runner.param_schedulers = runner.build_param_scheduler(
+        dict(type='PolyLR', power=0.9, end=end, by_epoch=False))
+    return runner
+
+
+def test_a_schedule_in_steps_goes_on_in_a_longer_training(work_dir):
+    runner = a_training(work_dir)
+    schedule = dict(type='MultiStepLR', milestones=[9], by_epoch=False)
+    runner.param_schedulers = runner.build_param_scheduler(schedule | dict(end=12))
+    saved = runner.build_param_scheduler(schedule | dict(end=8))[0].state_dict()
+    checkpoint = dict(meta={}, param_schedulers=[saved],
+                      optimizer=runner.optim_wrapper.state_dict())
+    compare_trainings(runner, checkpoint, 'a.pth')
+    assert saved['end'] == 12
+
+
+@pytest.mark.parametrize('now, message', [
+    (dict(end=12), 'param_scheduler.0.end was 8, now 12'),
+    (dict(type='AdamW'), 'the optimizer is another'),
+    ({}, 'EMAHook is missing'),
+])
+def test_trainings_are_not_mixed(now, message, tmp_path):
+    runner = a_training(tmp_path / '1', [EMAHook()])
+    saved = dict(optimizer=runner.optim_wrapper.state_dict(), meta={}, ema_state_dict={},
+                 param_schedulers=[runner.param_schedulers[0].state_dict()])
+    compare_trainings(a_training(tmp_path / '2', [EMAHook()]), saved, 'a.pth')
+    with pytest.raises(UserError, match=f"a.pth can't be resumed .*: {message}"):
+        compare_trainings(a_training(tmp_path / '3', [] if not now else [EMAHook()], **now), saved,
+                          'a.pth')

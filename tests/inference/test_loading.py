@@ -53,13 +53,19 @@ def test_downloads_are_read_as_data_too(safe_loading, server, tmp_path, monkeypa
     assert not (tmp_path / 'created').exists()
 
 
-def test_downloads_are_kept_by_address(server, tmp_path, monkeypatch):
+def test_downloads_are_kept_by_address_and_whole(server, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, '_hub_dir', str(tmp_path / 'hub'))
     for name in 'ab':
         (tmp_path / name).mkdir()
         torch.save(dict(state_dict=dict(name=torch.tensor(ord(name)))), tmp_path / name / 'x.pth')
     for name in 'ab':
         assert load_checkpoint(f'{server}/{name}/x.pth')['state_dict']['name'] == ord(name)
+    kept = list((tmp_path / 'hub').rglob('x.pth'))
+    for file in (*kept, tmp_path / 'a/x.pth'):  # b's alone remains on the server
+        file.write_bytes(file.read_bytes()[:300])
+    assert load_checkpoint(f'{server}/b/x.pth')['state_dict']['name'] == ord('b')
+    with pytest.raises(ValueError, match='x.pth is truncated'):
+        load_checkpoint(f'{server}/a/x.pth')
 
 
 def test_other_addresses_are_refused(safe_loading):
@@ -98,9 +104,9 @@ def test_nothing_else_is(harmful, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('meta, message', [
-    ('text', 'names or colours of classes'),
-    (dict(dataset_meta=dict(classes=[1])), 'malformed'),
-    (dict(dataset_meta=dict(classes=['a'], palette=[[1, 2]])), 'malformed'),
+    ('text', 'in its meta are malformed'),
+    (dict(dataset_meta=dict(classes=[1])), 'in its meta are malformed'),
+    (dict(dataset_meta=dict(classes=['a'], palette=[[1, 2]])), 'in its meta are malformed'),
 ])
 def test_malformed_content(meta, message, tmp_path):
     torch.save(dict(state_dict=WEIGHTS, meta=meta), tmp_path / 'x.pth')

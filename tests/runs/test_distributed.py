@@ -189,17 +189,23 @@ def test_two_processes_with_many_crashes(folder, launch):
 
 SRUN = '''#!/usr/bin/env bash
 while [ "$1" != python ]; do shift; done
-SLURM_PROCID=0 "$@"
+export SLURM_NTASKS=2 SLURM_NODELIST="node[0-1]"
+for rank in 0 1; do SLURM_PROCID=$rank SLURM_LOCALID=$rank "$@" & done
+wait -n; wait -n
 '''
+SCONTROL = '#!/usr/bin/env bash\necho localhost\necho elsewhere\n'
 
 
-def test_slurm_tasks_need_gpus(folder, launch):
-    """With an srun that starts one task here."""
-    script = folder / 'bin/srun'
-    script.parent.mkdir(exist_ok=True)
-    script.write_text(SRUN)
-    script.chmod(0o755)
-    output = finish(launch('slurm_train', 'partition', 'job', SEGMENTER, CUDA_VISIBLE_DEVICES='-1',
-                           PATH=f'{folder}/bin:{Path(sys.executable).parent}:{os.environ["PATH"]}'),
-                    code=1)
-    assert 'error: --launcher slurm needs GPUs, and none is visible' in output
+@pytest.mark.slow
+def test_slurm_tasks(pair, folder, launch):
+    """With an srun that starts its tasks here."""
+    for name, text in (('srun', SRUN), ('scontrol', SCONTROL)):
+        script = folder / 'bin' / name
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(text)
+        script.chmod(0o755)
+    finish(launch('slurm_train', 'partition', 'job', SEGMENTER, '--work-dir', folder / 'slurm',
+                  '--cfg-options', *PAIR, 'train_cfg.max_iters=1', GPUS='2',
+                  SRUN_ARGS='--gres=none',
+                  PATH=f'{folder}/bin:{Path(sys.executable).parent}:{os.environ["PATH"]}'))
+    assert records(folder / 'slurm', 1)[0] == records(pair, 1)[0]

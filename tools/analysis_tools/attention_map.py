@@ -4,6 +4,7 @@ To compare models, give several CONFIG CHECKPOINT pairs. For CBSA, the map is
 the token's row of A^T A, the estimated full attention; in a mask transformer, the classes replace
 the class token.
 """
+import sys
 from argparse import ArgumentTypeError, Namespace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from cbsa_mm.arguments import (
     ArgumentParser,
     add_models_arguments,
     existing_file,
+    images_last,
     output_file,
     share,
 )
@@ -40,7 +42,7 @@ def parse_args() -> Namespace:
                         help="query classes of a decode_head; by default those in the image")
     parser.add_argument('--out', type=output_file(*PICTURES), default='attention.png',
                         help='picture to write; %(default)s by default')
-    return parser.parse_args()
+    return parser.parse_args(images_last(sys.argv[1:]))
 
 
 if __name__ == '__main__':
