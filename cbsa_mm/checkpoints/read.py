@@ -109,12 +109,19 @@ def _read(path: Path, map_location: Any, mmap: bool, trust: bool) -> Any:
         return load_file(path, device=str(map_location or 'cpu'))
     if kind == 'npz':
         with np.load(path, allow_pickle=False) as arrays:
-            return {name: torch.from_numpy(arrays[name]).to(map_location) for name in arrays}
+            return {name: _tensor(arrays[name]).to(map_location) for name in arrays}
     if not trust and _asks_for_memory(path, kind):
         raise UserError(_refusal(path, 'builtins.bytearray'))
     with _allow_training_data():
         return torch.load(str(path), map_location=map_location, weights_only=not trust,
                           mmap=mmap and kind == 'zip')
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """NumPy has no bfloat16 and stores JAX's as two bytes without a meaning."""
+    if array.dtype == 'V2':
+        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    return torch.from_numpy(array)
 
 
 def _asks_for_memory(path: Path, kind: str) -> bool:
