@@ -91,7 +91,7 @@ def crate_alpha_in_jax(weights: dict[str, Tensor], h: int) -> dict[str, Tensor]:
         'cls': weights['cls_token'], 'pos_embedding': weights['pos_embedding'],
         'embedding/kernel': weights['conv1.weight'].permute(2, 3, 1, 0),
         'embedding/bias': weights['conv1.bias'],
-        **norm('Transformer/encoder_norm', 'mlp_head.0'),
+        **norm('encoder_norm', 'mlp_head.0'),
         'head/kernel': dense('mlp_head.1'), 'head/bias': weights['mlp_head.1.bias']}
     for i in range(sum(name.endswith('qkv.weight') for name in weights)):
         jax, layer = f'Transformer/encoderblock_{i}', f'transformer.layers.{i}'

@@ -54,7 +54,7 @@ CRATE_ALPHA = Table([
     *_norm(f'{_BLOCK[0]}/LayerNorm_1', f'{_LAYER}.1.norm'),
     *[(f'{_BLOCK[0]}/OvercompleteISTABlock_0/{name}', f'{_LAYER}.1.fn.{name}',
        'embed_dims 4*embed_dims') for name in ('D', 'D1')],
-    *_norm('Transformer/encoder_norm', 'mlp_head.0'),
+    *_norm('encoder_norm', 'mlp_head.0'),
     *_dense('head', 'mlp_head.1', 'embed_dims num_classes', 'num_classes'),
 ])
 
