@@ -65,6 +65,7 @@ def test_says_how_to_run_it(path):
     config = path.relative_to(CONFIGS.parent)
     assert last_comment(path) in (f'# bash tools/dist_train.sh {config} 8',
                                   f'# bash tools/dist_train.sh {config} 8 --amp',
+                                  f'# bash tools/dist_train.sh {config} 8 --amp bfloat16',
                                   f'# python tools/train.py {config}',
                                   f'# python tools/train.py {config} --amp')
 
