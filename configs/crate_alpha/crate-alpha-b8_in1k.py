@@ -5,5 +5,5 @@ _base_ = './crate-alpha-b16_in1k.py'
 model = dict(
     backbone=dict(
         patch_size=8,
-        final_norm_eps=None,  # 1e-6: the released weights are JAX's
+        final_norm_eps=None,  # 1e-6 as in JAX: only B/16 and L/14 are ported
         init_cfg=dict(checkpoint='checkpoints/crate-alpha-b8_in21k.pth')))

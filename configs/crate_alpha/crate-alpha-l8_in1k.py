@@ -6,6 +6,6 @@ model = dict(
     backbone=dict(
         arch='large',
         patch_size=8,
-        final_norm_eps=None,  # 1e-6: the released weights are JAX's
+        final_norm_eps=None,  # 1e-6 as in JAX: only B/16 and L/14 are ported
         init_cfg=dict(checkpoint='checkpoints/crate-alpha-l8_in21k.pth')),
     head=dict(in_channels=1024))
