@@ -98,7 +98,7 @@ def test_downstream_project(python, project):
         _, *words = command.split()
         output = python(project, *words, *(['--cfg-options', *SHORT] if 'train' in words else []))
         assert 'mIoU' in output or 'test' not in words
-    assert (project / 'water.onnx').stat().st_size > 2**20
+    assert (project / 'water.onnx').exists()
     labels = list(project.glob('predictions/pred/*.png'))
     assert len(labels) == 3 and all(np.asarray(Image.open(file)).max() <= 1 for file in labels)
 
