@@ -7,6 +7,7 @@ import pytest
 from tool_process import ROOT
 
 from cbsa_mm import arguments
+from cbsa_mm.layers.archs import ARCHS
 
 TOOLS = sorted(ROOT.glob('tools/**/*.py'))
 HELP = '''
@@ -80,3 +81,7 @@ def refuses(run_tool):
 def test_mistakes_end_with_one_message(call, message, refuses, monkeypatch, tmp_path):
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
     refuses(message, *call.format(here=tmp_path.name).split())
+
+
+def test_names_of_archs():
+    assert arguments.ARCHS == tuple(ARCHS)

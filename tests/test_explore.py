@@ -1,6 +1,5 @@
 """The explorer, also as a person uses it: in a browser."""
 import json
-import runpy
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,11 +103,6 @@ def serve(tmp_path):
                                 '1.png', log=tmp_path / 'log', cwd=tmp_path)
 
 
-def test_page_is_served(serve):
-    with serve('cbt-t_shapes') as address, urlopen(address) as page:
-        assert 'Inside cbt-t_shapes' in page.read().decode()
-
-
 def upload(address, content, **headers):
     """Uploads as the page does: the file's path on the server, or the status of the refusal."""
     body = (b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n'
@@ -121,8 +115,10 @@ def upload(address, content, **headers):
         return error.code
 
 
-def test_uploads_are_of_the_page_alone_bounded_and_deleted(serve):
+def test_page_and_uploads_to_it_alone_bounded_and_deleted(serve):
     with serve('cbt-t_shapes') as address:
+        with urlopen(address) as page:
+            assert 'Inside cbt-t_shapes' in page.read().decode()
         assert upload(address, b'x', Host='site.example:7860') == 403
         assert upload(address, b'x', Origin='http://site.example') == 403
         assert upload(address, b'x', Origin='null') == 403
@@ -141,7 +137,7 @@ def test_images_of_too_many_pixels(run_tool, tmp_path, monkeypatch):
 
 
 def test_inputs_of_too_many_pixels(tmp_path):
-    open_image = runpy.run_path(ROOT / 'tools/analysis_tools/explore.py')['open_image']
+    open_image = run_path(ROOT / 'tools/analysis_tools/explore.py')['open_image']
     cfg = load_config(ROOT / 'configs/cbt/cbt-t_shapes.py')
     Image.new('RGB', (2048, 1032)).save(tmp_path / 'a.png')
     with pytest.raises(UserError, match='the model would see 1032 x 2048 pixels, more than 2,097'):
