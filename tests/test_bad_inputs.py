@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from test_tools import SEGMENT, SHAPES, ade20k_options, imagenet_options
+from test_tools import SEGMENT, SHAPES
 
 CONFIGS = Path(__file__).parents[1] / 'configs/cbt'
 CLASSIFY = [*SHAPES, 'model.head.in_channels=16']
@@ -33,45 +33,43 @@ def train(config, options):
             *options]
 
 
-def ade20k_train(root):
-    small = ['model.backbone.arch.num_layers=1', 'model.decode_head.num_layers=1']
-    return train('cbt-t_ade20k', [*ade20k_options(root), *small])
-
-
 def test_unreadable_files(ade20k, imagenet, fails, tmp_path):
     shutil.copytree(ade20k, tmp_path / 'ade')
     shutil.copytree(imagenet, tmp_path / 'imagenet')
     for file in (tmp_path / 'imagenet/train').rglob('*.JPEG'):
         file.write_bytes(file.read_bytes()[:700])
+    options = ['model.head.num_classes=3', 'val_evaluator.topk=(1, )',
+               'train_dataloader.num_workers=1', 'val_dataloader.num_workers=0']
+    for split in ('train', 'val'):
+        options += [f'{split}_dataloader.dataset.type=CustomDataset',
+                    f'{split}_dataloader.dataset.data_root=imagenet']
     fails(r'image .*/train/n0\d*/\d.JPEG is damaged or cut off .*: replace it, or leave it out. '
-          'All such files: python -m cbsa_mm check_data CONFIG',
-          *train('cbt-t_in1k', [*imagenet_options(tmp_path / 'imagenet'),
-                                'train_dataloader.num_workers=1']))
+          'All such files: python -m cbsa_mm check_data CONFIG', *train('cbt-t_in1k', options))
+
+    segmenter = train('cbt-t_ade20k', [
+        'train_dataloader.num_workers=0', 'val_dataloader.num_workers=0',
+        'model.backbone.init_cfg=None', 'train_dataloader.dataset.data_root=ade',
+        'val_dataloader.dataset.data_root=ade'])
     for file in (tmp_path / 'ade/annotations/training').iterdir():
         file.write_bytes(b'')
     fails(r'label map .*/annotations/training/\d.png is empty: replace it.* All such files: ',
-          *ade20k_train(tmp_path / 'ade'))
+          *segmenter)
     for file in (tmp_path / 'ade/images/training').iterdir():
         file.unlink()
-    fails('train_dataloader.dataset: it has no images: check its data_root',
-          *ade20k_train(tmp_path / 'ade'))
+    fails('train_dataloader.dataset: it has no images: check its data_root', *segmenter)
 
 
 @pytest.mark.parametrize('config, options, message', [
     # The data's place, and what is in it.
     ('cbt-t_ade20k', [], 'there is no folder data/ade/ADEChallengeData2016/images/training'),
-    ('cbt-t_shapes', ['train_dataloader.dataset.task=depth'],
-     "train_dataloader.dataset: task must be 'segmentation' or"),
     # Misspelt names.
     ('cbt-t_shapes', ['model.decode_head.type=CBTHead'],
      'model.decode_head.type: mmseg has no CBTHead .*did you mean .*custom_imports'),
     ('cbt-t_shapes', ['trian_cfg.max_iters=3'],
      r'--cfg-options trian_cfg.max_iters: the config has no trian_cfg \(did you mean train_cfg'),
     # What is missing.
-    ('nowhere', [], 'there is no config file'),
     ('cbt-t_shapes', ['train_dataloader=None', 'optim_wrapper=None'],
      'cbt-t_shapes.py has no train_dataloader, optim_wrapper'),
-    ('cbt-t_shapes', ['load_from=nowhere.pth'], 'there is no checkpoint nowhere.pth'),
     # What is used after the training only.
     ('cbt-t_shapes', ['val_evaluator.iou_metrics=mIuO'],
      "validation would fail: KeyError: .*mIuO.* is not supported.*Check val_evaluator"),
@@ -80,7 +78,6 @@ def test_unreadable_files(ade20k, imagenet, fails, tmp_path):
     # Sizes that don't go together.
     ('cbt-t_shapes', ['model.backbone.arch.num_heads=5'],
      'cbt-t_shapes.py: num_heads=5 does not divide embed_dims=16; choose another number of heads'),
-    ('cbt-t_shapes', ['model.backbone.in_channels=4'], 'CBT with in_channels=4 takes images'),
     ('cbt-t_shapes', ['model.backbone.img_size=72'],
      'model.decode_head: grid_size=10 .* 9 x 9 .*at most 9'),
     ('cbt-t_shapes', ['model.decode_head.in_channels=8'],
@@ -88,7 +85,6 @@ def test_unreadable_files(ade20k, imagenet, fails, tmp_path):
     # Numbers of classes.
     ('cbt-t_shapes', ['model.decode_head.num_classes=4'],
      'ShapesDataset has 6 classes, but the model predicts 4: set model.decode_head.num_classes=6'),
-    ('cbt-t_shapes-cls', ['model.head.num_classes=4'], 'set model.head.num_classes=5'),
     ('cbt-t_shapes-cls', ['val_evaluator.topk=(1, 9)'], 'there is no top-9 accuracy of 5 classes'),
 ])
 def test_config_mistakes(config, options, message, fails):
@@ -96,13 +92,9 @@ def test_config_mistakes(config, options, message, fails):
     fails(message, *train(config, [*small, *options]))
 
 
-@pytest.mark.parametrize('text, message', [
-    ('model = dict(', "config bad.py: '\\(' was never closed"),
-    ("_base_ = 'nowhere.py'", 'config bad.py: .*No such file or directory: .*nowhere.py'),
-])
-def test_unreadable_config(text, message, fails, tmp_path):
-    (tmp_path / 'bad.py').write_text(text)
-    fails(message, 'train', 'bad.py')
+def test_unreadable_config(fails, tmp_path):
+    (tmp_path / 'bad.py').write_text('model = dict(')
+    fails("config bad.py: '\\(' was never closed", 'train', 'bad.py')
 
 
 def test_checkpoint_of_another_config(fails, tmp_path):

@@ -49,7 +49,6 @@ def test_figures_are_those_of_the_config():
 
 def test_paths_of_configs():
     assert Path(cbsa_mm.config_path('cbt/cbt-s_in1k.py')) == ROOT / 'configs/cbt/cbt-s_in1k.py'
-    assert Path(cbsa_mm.config_path()) == ROOT / 'configs'
     with pytest.raises(FileNotFoundError, match='cbsa_mm has no config cbt/none.py'):
         cbsa_mm.config_path('cbt/none.py')
 

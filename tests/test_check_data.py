@@ -36,11 +36,6 @@ def ade(ade20k, tmp_path):
         for split in ('train', 'val', 'test')}
 
 
-def save(pixels, path, mode=None, **options):
-    image = Image.fromarray(pixels)
-    (image.convert(mode) if mode else image).save(path, **options)
-
-
 def test_what_is_in_a_segmentation_data_set(check, ade, tmp_path):
     root, options = ade
     pixels, labels = np.zeros((40, 30, 3), np.uint8), np.full((40, 30), 2, np.uint8)
@@ -48,29 +43,25 @@ def test_what_is_in_a_segmentation_data_set(check, ade, tmp_path):
     labels[-10:] = 0  # none, by reduce_zero_label
     for file in root.glob('*/training/*'):
         file.unlink()
-    for i, mode in enumerate(('RGB', 'L', 'RGBA')):
-        save(pixels, root / f'images/training/{i}.jpg', mode, format='PNG')
-        save(labels, root / f'annotations/training/{i}.png')
     exif = Image.Exif()
     exif[0x112] = 3
-    save(np.zeros((20, 50, 3), np.uint8), root / 'images/training/3.jpg', exif=exif)
-    save(np.full((20, 50), 2, np.uint8), root / 'annotations/training/3.png')
+    for i, mode in enumerate(('RGB', 'L', 'RGBA')):
+        image = Image.fromarray(pixels).convert(mode)
+        image.save(root / f'images/training/{i}.jpg', 'PNG', exif=exif if i else None)
+        Image.fromarray(labels).save(root / f'annotations/training/{i}.png')
     code, found, printed = check(
         'cbt/cbt-t_ade20k.py', '--workers', 1, '--out', 'found.png', **options)
     assert code == 0
     assert list(found) == ['train', 'val']  # the test set is that for validation
     train = found['train']
-    assert train['num_images'] == 4
+    assert train['num_images'] == 3
     assert train['faults'] == []
-    assert sorted(train['sizes']) == [[20, 50, 1], [40, 30, 3]]
-    assert train['kinds'] == dict(RGB=2, grey=1, RGBA=1)
-    assert train['num_rotated'] == 1
-    assert train['classes'][:2] == ['wall', 'building']
-    assert train['class_counts'] == [3 * 10 * 30, 3 * 20 * 30 + 20 * 50] + [0] * 148
-    assert 'most frequent of 150 classes: building 75.68%, wall 24.32%' in printed
+    assert train['sizes'] == [[40, 30, 3]]
+    assert train['kinds'] == dict(RGB=1, grey=1, RGBA=1)
+    assert train['num_rotated'] == 2
+    assert train['class_counts'] == [3 * 10 * 30, 3 * 20 * 30] + [0] * 148
+    assert 'most frequent of 150 classes: building 66.67%, wall 33.33%' in printed
     assert 'never: sky, floor' in printed
-    assert 'height: 20 to 40 pixels, median 40' in printed
-    assert 'EXIF: 1 images are stored rotated' in printed
     assert 'no faults in train and val' in printed
     assert Image.open(tmp_path / 'found.png').height == 600
 
@@ -83,8 +74,8 @@ def test_all_faults_are_reported(check, ade):
         shutil.copy(labels / '0.png', labels / f'{i}.png')
     (images / '2.jpg').write_bytes((images / '0.jpg').read_bytes()[:700])
     (labels / '3.png').unlink()
-    save(np.zeros((5, 5), np.uint8), labels / '4.png')
-    save(np.full((96, 128), 200, np.uint8), labels / '5.png')
+    Image.fromarray(np.zeros((5, 5), np.uint8)).save(labels / '4.png')
+    Image.fromarray(np.full((96, 128), 200, np.uint8)).save(labels / '5.png')
     code, found, printed = check('cbt/cbt-t_ade20k.py', '--workers', 2, '--split', 'train',
                                  **options)
     assert code == 1
@@ -120,18 +111,12 @@ def test_classification(check, imagenet, tmp_path):
     assert 'never: n01443537' in printed
 
 
-@pytest.mark.parametrize('folders, message', [
-    ([], 'there is no folder data/images/training'),
-    (['images', 'annotations'], 'it has no images: check its data_root'),
-])
-def test_a_data_set_that_is_not_there(folders, message, check):
-    for folder in folders:
-        Path(f'data/{folder}/training').mkdir(parents=True)
+def test_a_data_set_that_is_not_there(check):
     options = {'train_dataloader.dataset.data_root': 'data'}
     code, found, _ = check('cbt/cbt-t_ade20k.py', '--split', 'train', **options)
     assert code == 1
     [fault] = found['train']['faults']
-    assert message in fault
+    assert 'there is no folder data/images/training' in fault
 
 
 def test_a_config_without_data(run_tool, tmp_path, capsys):

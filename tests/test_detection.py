@@ -140,13 +140,8 @@ def test_looks_through_the_data(small, run_tool, coco, tmp_path, capsys):
     assert 'image coco/train2017/1.jpg is no image file' in printed
 
 
-@pytest.mark.parametrize('option, message', [
-    ('model.neck.in_channels=32', 'model.neck.in_channels=32, but the features of the backbone '
-     'have 16 channels: set it to that'),
-    ('val_evaluator.ann_file=no.json', 'val_dataloader.dataset or val_evaluator: .*no.json'),
-    ('model.roi_head.bbox_head.num_classes=3', 'CocoDataset has 2 classes, but the model predicts '
-     '3: set model.roi_head.bbox_head.num_classes=2'),
-])
-def test_mistakes_end_with_one_message(option, message, small, run_tool):
-    with pytest.raises(SystemExit, match=f'train.py: error: .*{message}'):
-        run_tool('train', small, '--work-dir', 'work', '--cfg-options', option)
+def test_mistakes_end_with_one_message(small, run_tool):
+    with pytest.raises(SystemExit, match='train.py: error: CocoDataset has 2 classes, but the '
+                       'model predicts 3: set model.roi_head.bbox_head.num_classes=2'):
+        run_tool('train', small, '--work-dir', 'work', '--cfg-options',
+                 'model.roi_head.bbox_head.num_classes=3')

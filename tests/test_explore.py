@@ -41,14 +41,12 @@ class Page:
 
     def __init__(self, browser, address):
         from selenium.webdriver.support.ui import WebDriverWait
-        browser.get_log('browser')  # of the page before
         browser.get(address)
         self.browser, self.wait = browser, WebDriverWait(browser, 60)
 
     def find(self, selector, index=0):
-        from selenium.webdriver.common.by import By
         return self.wait.until(lambda browser: browser.find_elements(
-            By.CSS_SELECTOR, selector)[index:], selector)[0]
+            'css selector', selector)[index:], selector)[0]
 
     def picture(self, name):
         return self.find(f'#{name} img').get_attribute('src')
@@ -67,30 +65,6 @@ class Page:
         ActionChains(self.browser).move_to_element_with_offset(
             picture, int(x * picture.size['width']), int(y * picture.size['height'])
         ).click().perform()
-
-
-def use(page):
-    """Looks at all of the page and clicks everything."""
-    everything = 'seen', 'row', 'coefficients', 'region'
-    assert all(page.picture(picture) for picture in (*everything, 'regions'))
-    classes = page.find('#predicted').text
-    assert any(word in classes for word in ('background', *SHAPES))
-    with page.changed(*everything):
-        page.click('seen', 0.2, -0.3)
-    with page.changed('region'):
-        page.click('regions', -0.4, -0.4)
-    with page.changed('region'):
-        page.click('coefficients', 0.4, 0.4)
-    with page.changed('row', 'coefficients', 'regions', 'region'):
-        page.find('#layer input[type=range]').send_keys('\ue012')  # arrow to the left
-    with page.changed('row', 'coefficients', 'regions', 'region'):
-        page.find('#head input[type=range]').send_keys('\ue014')
-    with page.changed('row', 'coefficients', 'regions', 'region'):
-        page.click('heads', 0.4, 0.3)  # the last
-    assert page.find('#head input[type=range]').get_attribute('value') == '2'
-    with page.changed(*everything, 'regions'):
-        page.find('#gallery .thumbnail-item', 1).click()
-    assert not [entry for entry in page.browser.get_log('browser') if entry['level'] == 'SEVERE']
 
 
 @pytest.fixture
@@ -156,4 +130,19 @@ def test_predictions_let_the_image_through():
 @pytest.mark.parametrize('name', ['cbt-t_shapes', 'cbt-t_shapes-cls'])
 def test_explorer(name, serve, browser):
     with serve(name) as address:
-        use(Page(browser, address))
+        page, everything = Page(browser, address), ('seen', 'row', 'coefficients', 'region')
+        classes = page.find('#predicted').text
+        assert any(word in classes for word in ('background', *SHAPES))
+        with page.changed(*everything):
+            page.click('seen', 0.2, -0.3)
+        for picture in ('regions', 'coefficients'):
+            with page.changed('region'):
+                page.click(picture, -0.4, -0.4)
+        with page.changed('row', 'coefficients', 'regions', 'region'):
+            page.find('#layer input[type=range]').send_keys('\ue012')  # arrow to the left
+        with page.changed('row', 'coefficients', 'regions', 'region'):
+            page.click('heads', 0.4, 0.3)  # the last
+        assert page.find('#head input[type=range]').get_attribute('value') == '2'
+        with page.changed(*everything, 'regions'):
+            page.find('#gallery .thumbnail-item', 1).click()
+        assert not [e for e in browser.get_log('browser') if e['level'] == 'SEVERE']

@@ -87,7 +87,7 @@ import cbsa_mm.decode_heads
 
 def test_without_mmengine_the_layers_work():
     result = run('''
-import cbsa_mm, torch
+import torch
 from cbsa_mm.layers import CBSA
 CBSA(8, 2)(torch.zeros(1, 17, 8), (4, 4))
 import cbsa_mm.backbones
@@ -103,12 +103,7 @@ def test_a_broken_library_counts_as_missing(tmp_path, monkeypatch):
         require('picky')
 
 
-@pytest.mark.parametrize('library, config, message', [
-    ('mmpretrain.models', 'cbt/cbt-t_in1k.py', 'error: this part of cbsa_mm needs mmpretrain'),
-    ('mmdet.models', 'detection/cbt-s_mask-rcnn_coco.py',
-     'needs mmdet.models, .* with an mmcv with compiled ops'),
-])
-def test_tools_name_the_missing_library(library, config, message, run_tool, monkeypatch):
-    monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(SystemExit, match=message):
-        run_tool('train', ROOT / 'configs' / config)
+def test_tools_name_the_missing_library(run_tool, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'mmdet.models', None)
+    with pytest.raises(SystemExit, match='needs mmdet.models, .* with an mmcv with compiled ops'):
+        run_tool('train', ROOT / 'configs/detection/cbt-s_mask-rcnn_coco.py')

@@ -89,8 +89,6 @@ def test_classification(new, birds, run_tool):
     assert code == 0
     cfg = Config.fromfile('birds/birds.py')
     assert cfg.classes == ('finch', 'snow owl', 'wren')
-    assert cfg.model.backbone.img_size == 32
-    assert cfg.model.backbone.attn_cfg == dict(grid_size=4)
     val = Path('birds/val.txt').read_text().splitlines()
     assert sorted(line.split('/')[0] for line in val) == ['finch', 'snow owl', 'wren']
     assert {line.rsplit(' ', 1)[1] for line in val if 'snow' in line} == {'1'}
@@ -109,8 +107,6 @@ def test_subfolders_are_the_split(new, masked):
     assert cfg.train_dataloader.dataset.seg_map_suffix == '_mask.png'
     assert cfg.classes == ('class 0', 'class 1', 'class 2')
     assert cfg.model.test_cfg == dict(mode='slide', crop_size=(64, 64), stride=(32, 32))
-    assert cfg.train_cfg.max_iters == 2000
-    assert 'reduce_zero_label' not in str(cfg)
 
 
 def test_faults_in_the_data_are_told(new, masked):
@@ -123,27 +119,15 @@ def test_faults_in_the_data_are_told(new, masked):
     assert 'Mend these faults first' in printed
 
 
-def colour(masked):
-    write('data/masks/1.png', np.zeros((70, 90, 3)))
-
-
-def black_and_white(masked):
-    for i in range(3):
-        masked(i, values=(0, 255))
-
-
 @pytest.mark.parametrize('spoil, arguments, message', [
-    (None, ['--crop', 60], '--crop must be a multiple of 16'),
     (None, ['--from', 'cbt-s_ade'], r'no shipped config cbt-s_ade \(did you mean'),
     (None, ['--from', 'cbt-s_in1k'], 'is a config of mmpretrain: with --masks, it must be one of'),
     (None, ['--classes', 'two.txt'], 'the values 0, 1, 2, 255, but --classes has 2 names'),
-    (None, ['--images', 'nowhere'], '--images: there is no folder nowhere'),
     (lambda masked: Path('data/masks/1.png').unlink(), [], '1 images have no mask .* 1. Add it'),
-    (lambda masked: Path('data/images/1.jpg').rename('data/images/1.png'), [],
-     'has files of .jpg and .png'),
-    (colour, [], 'mask data/masks/1.png is a picture in colour'),
-    (black_and_white, [], 'the values 0, 255, so there are no two classes'),
-    (lambda masked: masked('1', values=(0, 90)), [], 'of which few are used'),
+    (lambda masked: write('data/masks/1.png', np.zeros((70, 90, 3))), [],
+     'mask data/masks/1.png is a picture in colour'),
+    (lambda masked: [masked(f'{i}', values=(0, 255)) for i in range(3)], [],
+     'the values 0, 255, so there are no two classes'),
     (lambda masked: Path('lakes').mkdir(), [], 'lakes is there already, and nothing is over'),
 ])
 def test_refuses_segmentation(spoil, arguments, message, new, masked):

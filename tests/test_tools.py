@@ -175,11 +175,8 @@ def test_get_flops_reproduces_the_published(run_tool):
         error = abs(counts['counted the published way'] - counts['published'])
         assert error < (0.051e9 if arch == 'large' else 0.05e9)
         assert counts['ours, deploy'] < 0.75 * counts['plain']
-    for arch, counts in decoders.items():
+    for counts in decoders.values():
         assert abs(counts['counted the published way'] - counts['published']) < 0.05e9
-        # The wide ones broadcast as the plain form does, whose pooling is not counted.
-        slack = {'tiny': 0.91, 'small': 0.97}.get(arch, 1.01)
-        assert counts['ours, deploy'] < slack * counts['plain']
     assert round(classifiers['base']['parameters'] / 1e6, 2) == 25.69
 
 
@@ -188,51 +185,17 @@ def test_get_flops_of_a_config(run_tool, capsys):
     [counts] = json.loads(Path('flops.json').read_text()).values()
     assert counts['backbone']['FLOPs'] + counts['rest']['FLOPs'] == counts['all']['FLOPs']
     assert 'at 64 x 96 pixels' in ' '.join(capsys.readouterr().out.split())
-    run_tool('get_flops', ROOT / 'configs/depict/depict-ca-t_ade20k.py')
-    assert 'at 512 x 512 pixels' in ' '.join(capsys.readouterr().out.split())
-
-
-def ade20k_options(root):
-    """Two iterations and a validation of an ADE20K config at 64 pixels."""
-    options = [f'{split}_dataloader.dataset.data_root={root}' for split in ('train', 'val')]
-    return options + [
-        'train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'train_dataloader.num_workers=0',
-        'val_dataloader.num_workers=0', 'model.backbone.init_cfg=None',
-        'model.backbone.img_size=(64,64)', 'model.data_preprocessor.size=(64,64)',
-        'model.decode_head.attn_cfg.type=CBSA', 'model.decode_head.attn_cfg.grid_size=4',
-        'model.test_cfg.crop_size=(64,64)', 'model.test_cfg.stride=(48,48)',
-        'train_dataloader.dataset.pipeline.2.scale=(256,64)',
-        'train_dataloader.dataset.pipeline.3.crop_size=(64,64)',
-        'val_dataloader.dataset.pipeline.1.scale=(256,64)',
-        'default_hooks.checkpoint.save_last=False', 'default_hooks.checkpoint.save_best=None'
-    ]
-
-
-def imagenet_options(root):
-    """Two iterations and a validation of an ImageNet config on three classes."""
-    options = ['model.head.num_classes=3', 'val_evaluator.topk=(1, )']
-    for split in ('train', 'val'):
-        options += [f'{split}_dataloader.dataset.type=CustomDataset',
-                    f'{split}_dataloader.dataset.data_root={root}',
-                    f'{split}_dataloader.num_workers=0', f'{split}_dataloader.batch_size=3']
-    return options + [
-        'train_cfg.max_epochs=1', 'default_hooks.checkpoint.interval=-1',
-        'default_hooks.checkpoint.save_last=False', 'default_hooks.checkpoint.save_best=None'
-    ]
-
-
-def test_ade20k_config_trains_and_validates(run_tool, ade20k):
-    run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--work-dir', 'work', '--cfg-options',
-             *ade20k_options(ade20k), 'default_hooks.logger.interval=1')
-    *losses, validation = scalars('work')
-    assert [s['iter'] for s in losses] == [1, 2]
-    assert all(0 < s['loss'] < 20 for s in losses)
-    assert validation['mIoU'] < 20
 
 
 def test_imagenet_config_trains_and_validates(run_tool, imagenet):
+    options = ['model.head.num_classes=3', 'val_evaluator.topk=(1, )', 'train_cfg.max_epochs=1',
+               'default_hooks.logger.interval=1']
+    for split in ('train', 'val'):
+        options += [f'{split}_dataloader.dataset.type=CustomDataset',
+                    f'{split}_dataloader.dataset.data_root={imagenet}',
+                    f'{split}_dataloader.num_workers=0', f'{split}_dataloader.batch_size=3']
     run_tool('train', CONFIGS / 'cbt-t_in1k.py', '--auto-scale-lr', '--work-dir', 'work',
-             '--cfg-options', *imagenet_options(imagenet), 'default_hooks.logger.interval=1')
+             '--cfg-options', *options)
     *losses, validation = scalars('work')
     assert [s['iter'] for s in losses] == [1, 2]
     assert all(0 < s['loss'] < 20 for s in losses)
@@ -244,11 +207,10 @@ def test_imagenet_config_trains_and_validates(run_tool, imagenet):
     ('none.pth', 'there is no checkpoint none.pth'),
     ('http://127.0.0.1:9/vit.pth', "can't download weights .*Use a local file"),  # nobody listens
 ])
-def test_pretrained_weights_must_be_there(checkpoint, message, run_tool, ade20k):
-    options = ade20k_options(ade20k)
-    options.remove('model.backbone.init_cfg=None')
+def test_pretrained_weights_must_be_there(checkpoint, message, run_tool):
     with pytest.raises(SystemExit, match=message):
-        run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--cfg-options', *options,
+        run_tool('train', CONFIGS / 'cbt-t_shapes.py', '--cfg-options', *SEGMENT,
+                 'model.backbone.init_cfg.type=Pretrained',
                  f'model.backbone.init_cfg.checkpoint={checkpoint}')
     assert not [*Path().rglob('*.pth')]
 
