@@ -58,23 +58,16 @@ def test_probe(what, make, run_tool):
              '--what', what)
     results = json.loads(Path('rates.json').read_text())
     assert list(results) == ['cbt-t_shapes_CBSA', 'cbt-t_shapes_CBSA, random weights']
-    rates = ['tokens', 'tokens_after', 'representatives', 'representatives_after']
     for curves in results.values():
-        for steps, overlap in zip(curves.pop('step_sizes'), curves.pop('overlap'), strict=True):
-            assert np.shape([steps['step_rep'], steps['step_x']]) == np.shape(overlap) == (2, 2)
-        assert set(curves) == {
-            *rates, *(f'normalized_{name}' for name in rates), 'sparsity', 'rank',
-            'reduction_of_tokens', 'reduction_of_representatives'}
-        for values in curves.values():
-            assert len(values['mean']) == len(values['std']) == 2
+        assert np.shape(curves['overlap']) == (2, 2, 2)  # layers, heads, heads
+        assert all(len(curves[name]['mean']) == 2 for name in ('tokens', 'representatives', 'rank'))
         assert all(0 < share < 1 for share in curves['sparsity']['mean'])
         assert all(len(heads) == 2 for heads in curves['reduction_of_tokens']['mean'])
     assert is_drawn(f'{what}.png')
 
 
-@pytest.mark.parametrize('arguments', [[], ['--lines', 3, '--at-once']])
-def test_synthetic_compression(arguments, run_tool):
-    run_tool('synthetic', *arguments, '--json', 'rates.json')
+def test_synthetic_compression(run_tool):
+    run_tool('synthetic', '--lines', 3, '--at-once', '--json', 'rates.json')
     results = json.loads(Path('rates.json').read_text())
     assert list(results) == ['linear variant, eq. 12', 'CBSA']
     assert all(len(values['coding_rate']) == 31 for values in results.values())
@@ -83,20 +76,15 @@ def test_synthetic_compression(arguments, run_tool):
     assert is_drawn('synthetic.png')
 
 
-SEGMENTER_HEAD = dict(
-    _delete_=True, type='SegmenterMaskTransformerHead', channels=16, embed_dims=16, num_layers=1,
-    num_heads=2, num_classes=6, loss_decode=dict(type='CrossEntropyLoss'))
-
-
-def test_perturb(make, run_tool, capsys):
+def test_perturb(make, run_tool):
     models = [*make('cbt-t_shapes'), *make('cbt-t_shapes', type='DEPICTSAHead'),
-              *make('cbt-t_shapes', **SEGMENTER_HEAD), *make('cbt-t_shapes-cls')]
+              *make('cbt-t_shapes-cls')]
     run_tool('perturb', *models, '--kind', 'within-heads', 'noise', '--stds', 1, 0.1, '--seeds', 2,
              '--num', 2, '--json', 'perturb.json')
     content = json.loads(Path('perturb.json').read_text())
-    ours, depict, segmenter, classifier = content['results'].values()
+    ours, depict, classifier = content['results'].values()
     assert content['stds'] == [0.1, 1]
-    assert [r['part'] for r in (ours, segmenter, classifier)] == ['decode_head'] * 2 + ['backbone']
+    assert [r['part'] for r in (ours, classifier)] == ['decode_head', 'backbone']
     assert [r['metric'] for r in (ours, classifier)] == ['mIoU', 'top-1 accuracy']
     for curve in ours['kinds'].values():
         np.testing.assert_allclose(curve['mean'], np.mean(curve['scores'], 1))
@@ -105,33 +93,27 @@ def test_perturb(make, run_tool, capsys):
     tied = depict['kinds']['within-heads']['scores']  # but for pixels that rounding decides
     np.testing.assert_allclose(tied, depict['unperturbed'], atol=0.05)
     assert ours['kinds']['within-heads']['mean'][1] != ours['unperturbed']
-    assert list(segmenter['kinds']) == ['noise']
-    output = capsys.readouterr().out
-    assert 'SegmenterMaskTransformerHead has no subspaces to rotate: it is skipped' in output
     assert is_drawn('perturb.png')
 
 
-SLIDE = ['model.test_cfg.mode=slide', 'model.test_cfg.crop_size=(64,64)',
-         'model.test_cfg.stride=(48,48)']
-GRID = dict(attn_cfg=dict(type='CBSA', grid_size=4))
-
-
-@pytest.mark.parametrize('base, head_cfg, metric, options', [
-    ('cbt-t_shapes', GRID, 'mIoU', SLIDE),
-    ('cbt-t_shapes-cls', {}, 'accuracy/top1', []),
+@pytest.mark.parametrize('base, metric, options', [
+    ('cbt-t_shapes', 'mIoU', [
+        'model.test_cfg.mode=slide', 'model.test_cfg.crop_size=(64,64)',
+        'model.test_cfg.stride=(48,48)', 'model.decode_head.attn_cfg.grid_size=4']),
+    ('cbt-t_shapes-cls', 'accuracy/top1', []),
 ])
-def test_perturb_scores_as_the_test_does(base, head_cfg, metric, options, make, run_tool):
-    model = make(base, **head_cfg)
+def test_perturb_scores_as_the_test_does(base, metric, options, make, run_tool):
     options = ['--cfg-options', 'test_dataloader.num_workers=0', *options]
-    run_tool('test', *model, '--work-dir', 'test', *options)
+    run_tool('test', *make(base), '--work-dir', 'test', *options)
     [file] = Path('test').glob('*/[0-9]*.json')
-    run_tool('perturb', *model, '--num', 0, '--stds', 0.1, '--seeds', 1, '--json', 'perturb.json',
-             *options)
+    run_tool('perturb', *make(base), '--num', 0, '--stds', 0.1, '--seeds', 1, '--json',
+             'perturb.json', *options)
     [result] = json.loads(Path('perturb.json').read_text())['results'].values()
     assert result['num_images'] == 3
     assert result['unperturbed'] == pytest.approx(json.loads(file.read_text())[metric])
 
 
 def test_perturb_refuses(make, run_tool):
-    with pytest.raises(SystemExit, match='has no attention whose subspaces can be rotated in its'):
-        run_tool('perturb', *make('cbt-t_shapes', **SEGMENTER_HEAD), '--kind', 'whole-basis')
+    model = make('cbt-t_shapes', _delete_=True, type='FCNHead', channels=16, num_classes=6)
+    with pytest.raises(SystemExit, match='has no attention layer in its decode_head'):
+        run_tool('perturb', *model)
