@@ -29,6 +29,7 @@ importlib.reload(cbsa_mm)  # registers nothing twice
     assert (result.returncode, result.stdout, result.stderr) == (0, '', '')
 
 
+@pytest.mark.slow
 def test_names_are_found_whatever_is_imported_first():
     result = run('''
 import os, traceback
