@@ -1,5 +1,4 @@
 import os
-from importlib.metadata import packages_distributions, version
 
 import numpy as np
 import pytest
@@ -31,14 +30,6 @@ model = dict(
 val_dataloader = dict(dataset=dict(num_images=3))
 test_dataloader = val_dataloader
 '''
-LIBRARIES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'mmdet', 'timm')
-
-
-def pytest_report_header():
-    """Tells what the tests run with."""
-    names = packages_distributions()
-    found = dict.fromkeys(name for library in LIBRARIES for name in names.get(library, []))
-    return 'with ' + ', '.join(f'{name} {version(name)}' for name in found)
 
 
 @pytest.fixture

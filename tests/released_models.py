@@ -8,7 +8,7 @@ from timm.models import VisionTransformer, VisionTransformerDistilled
 from torch import Tensor, nn
 
 from cbsa_mm.checkpoints import CBT_CLASSIFIER, CBT_SEGMENTER, Table
-from cbsa_mm.checkpoints.augreg import AUGREG
+from cbsa_mm.checkpoints.jax_layout import AUGREG
 from cbsa_mm.checkpoints.tables import (
     CBT_DECODER,
     DISTILLED_CBT_SEGMENTER,
@@ -76,6 +76,33 @@ def make_vit(d: int, depth: int, num_tokens: int, distilled: bool = False) -> di
 def make_augreg(d: int, depth: int, h: int, num_tokens: int) -> dict[str, Tensor]:
     """A ViT/16 in the JAX layout."""
     return make(AUGREG, **_vit_sizes(d, depth, num_tokens), num_heads=h, head_dims=d // h)
+
+
+def crate_alpha_in_jax(weights: dict[str, Tensor], h: int) -> dict[str, Tensor]:
+    """A CRATE-alpha classifier with the names and shapes of the released JAX code."""
+    def dense(name: str) -> Tensor:
+        return weights[f'{name}.weight'].T
+
+    def norm(name: str, released: str) -> dict[str, Tensor]:
+        return {f'{name}/scale': weights[f'{released}.weight'],
+                f'{name}/bias': weights[f'{released}.bias']}
+
+    arrays = {
+        'cls': weights['cls_token'], 'pos_embedding': weights['pos_embedding'],
+        'embedding/kernel': weights['conv1.weight'].permute(2, 3, 1, 0),
+        'embedding/bias': weights['conv1.bias'],
+        **norm('encoder_norm', 'mlp_head.0'),
+        'head/kernel': dense('mlp_head.1'), 'head/bias': weights['mlp_head.1.bias']}
+    for i in range(sum(name.endswith('qkv.weight') for name in weights)):
+        jax, layer = f'Transformer/encoderblock_{i}', f'transformer.layers.{i}'
+        attention = f'{jax}/MultiHeadDotProductSubspaceAttention_0'
+        arrays |= norm(f'{jax}/LayerNorm_0', f'{layer}.0.norm')
+        arrays |= norm(f'{jax}/LayerNorm_1', f'{layer}.1.norm')
+        arrays[f'{attention}/proj/kernel'] = dense(f'{layer}.0.fn.qkv').unflatten(1, (h, -1))
+        arrays[f'{attention}/out/kernel'] = dense(f'{layer}.0.fn.to_out.0').unflatten(0, (h, -1))
+        for name in ('D', 'D1'):
+            arrays[f'{jax}/OvercompleteISTABlock_0/{name}'] = weights[f'{layer}.1.fn.{name}']
+    return arrays
 
 
 def make_segmenter(d: int, depth: int, decoder_depth: int, side: int = 512, classes: int = 150,

@@ -1,5 +1,4 @@
 """What the tools make of their command lines, before anything else is done."""
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,8 +44,6 @@ def refuses(run_tool):
     """Runs a tool that must end with one message, as ``refuses(message, tool, *arguments)``."""
     for name in ('c.py', 'c.pth', 'image.png', 'x.json'):
         Path(name).write_text('kept')
-    Path('folder.png').mkdir()
-    os.mkfifo('fifo.pth')
 
     def run(message, tool, *arguments):
         with pytest.raises(SystemExit, match=f'^{tool}.py: error: .*{message}') as end:
@@ -61,41 +58,22 @@ def refuses(run_tool):
     # Files to read.
     ('train none.py', 'config: there is no config file none.py'),
     ('test c.py none.pth', 'checkpoint: there is no checkpoint none.pth'),
-    ('test c.py fifo.pth', 'fifo.pth is no regular file'),
     ('test c.pth c.py', 'c.pth is no config, .*: the order is CONFIG CHECKPOINT'),
     ('predict c.py image.png c.pth', 'image.png is no checkpoint: the order is CONFIG CHECKPOINT'),
     ('attention_map c.py c.pth none.png', 'there is no file none.png'),
-    ('perturb c.py', 'give a checkpoint for each config'),
     # Files to write.
     ('show_results c.py c.pth --out pic', '--out: pic must end in .png or .jpg'),
-    ('show_results c.py c.pth --out pic.abc', 'pic.abc must end in'),
-    ('show_results c.py c.pth --out folder.png', 'folder.png is no regular file'),
     ('probe c.py c.pth --json /dev/null', '--json: /dev/null must end in .json'),
-    ('perturb c.py c.pth --out c.py/p.png', 'c.py is no folder'),
     ('predict c.py c.pth image.png --out-dir c.py', '--out-dir: .*c.py is no folder'),
-    ('train c.py --work-dir c.py/w', '--work-dir: .*c.py is no folder'),
     ('reparameterize c.py c.pth c.pth', 'c.pth is another argument too: name another file'),
-    ('reparameterize c.py c.pth out.pth --config-out c.py', 'c.py is another argument too'),
     ('convert_checkpoint c.pth ../{here}/c.pth', 'c.pth is another argument too'),
-    ('zero_shot_seg c.py c.pth --out a.png --json a.png', '--json: a.png must end in .json'),
     # Numbers.
     ('predict c.py c.pth image.png --opacity nan', '--opacity: it takes numbers from 0 to 1'),
-    ('predict c.py c.pth image.png --topk 0', '--topk: it takes whole numbers, at least 1, not 0'),
-    ('show_results c.py c.pth --num -1', '--num: it takes whole numbers, at least 1, not -1'),
-    ('probe c.py c.pth --num 1.5', '--num: it takes whole numbers, at least 0, not 1.5'),
     ('perturb c.py c.pth --stds 0.1 0', '--stds: it takes positive numbers, not 0'),
-    ('perturb c.py c.pth --stds inf', '--stds: it takes positive numbers, not inf'),
-    ('benchmark --sides 0', '--sides: it takes whole numbers, at least 16, not 0'),
-    ('explore c.py c.pth --port 99999', '--port: it takes whole numbers, from 1 to 65535'),
     ('compare c.py --seeds 0 0', '--seeds: give each once'),
-    ('attention_cost --tokens 0', '--tokens: it takes whole numbers, at least 1'),
-    ('check_data c.py --num 0', '--num: it takes whole numbers, at least 1'),
     # Devices and options.
-    ('predict c.py c.pth image.png --device foo', '--device: foo is not here'),
     ('predict c.py c.pth image.png --device cuda:99', '--device: cuda:99 is not here'),
-    ('test c.py c.pth --device cuda:x', '--device: cuda:x is not here'),
     ('train c.py --cfg-options train_cfg', '--cfg-options: it takes KEY=VALUE, not train_cfg'),
-    ('train c.py --cfg-options a=[1,2', '--cfg-options: it takes KEY=VALUE'),
 ])
 def test_mistakes_end_with_one_message(call, message, refuses, monkeypatch, tmp_path):
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')

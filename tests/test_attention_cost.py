@@ -9,28 +9,17 @@ def run(run_tool, arch, tokens):
     return json.loads(Path('cost.json').read_text())['counts'].values()
 
 
-def test_attention_cost_grows_as_the_paper_tells(run_tool):
-    N, d = 576, 192
-    flops, similarities = run(run_tool, 'tiny', (N, 4 * N))
-    for name, (few, many) in flops.items():
-        if name in ('MHSA', 'MSSA (CRATE)'):
-            assert many - 4 * few == 2 * 2 * d * (16 - 4) * N**2  # two products of N x N
-        else:
-            assert 3.7 * few < many <= 4 * few
-    for name, (few, many) in similarities.items():
-        quadratic, contracted = name in ('MHSA', 'MSSA (CRATE)'), name.startswith('CBSA')
-        assert many == (16 if quadratic else 4) * few - 3 * 64**2 * contracted
-
-
 def test_attention_cost_is_that_of_table_1(run_tool):
     N, d, m = 196, 384, 64
-    flops, _ = run(run_tool, 'small', [100, N])
+    flops, _ = run(run_tool, 'small', [100, N, 4 * N])
     pooling = 8 * N * d + m * 14 * d
     assert flops['CBSA'][1] == 2 * (2 * N * d**2 + 3 * N * m * d + 2 * m**2 * d + pooling)
     assert flops['MSSA (CRATE)'][1] == 2 * (2 * N * d**2 + 2 * N**2 * d)
     assert flops['MHSA'][1] == 2 * (4 * N * d**2 + 2 * N**2 * d)
     less = [cbsa < mssa for cbsa, mssa in zip(flops['CBSA'], flops['MSSA (CRATE)'])]
-    assert less == [False, True]  # paper, section 3.2: less if there are more than 2p tokens
+    assert less == [False, True, True]  # paper, section 3.2: if there are more than 2p tokens
+    for name, (_, few, many) in flops.items():
+        assert (many > 4 * few) == (name in ('MHSA', 'MSSA (CRATE)'))  # the others are linear
 
 
 def test_attention_cost_compares_as_often_as_table_4_tells(run_tool):

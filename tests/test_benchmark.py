@@ -18,24 +18,18 @@ def benchmark(run_tool):
 
 @pytest.mark.slow
 def test_forms_are_the_same_function(benchmark, capsys):
-    numbers = benchmark('classifiers', 'throughput')
+    numbers = benchmark('classifiers', 'decoders', 'throughput')
     for group, cases in numbers['classifiers'].items():
         for name, case in cases.items():
             assert case['low'] <= case['median'] <= case['high']
             assert case['difference'] < (1e-5 if 'float32' in group else 3e-2), (group, name)
+    for cases in numbers['decoders'].values():
+        assert all(cases[form]['difference'] < 1e-5 for form in ('ours', 'deploy') if form in cases)
     assert {name for name in numbers['machine']} >= {'device', 'threads', 'torch', 'date'}
     assert set(numbers['throughput']) == {'CBT-T', 'ViT-T', 'CRATE-T', 'ToST-T'}
     assert all(rate > 0 for rates in numbers['throughput'].values() for rate in rates.values())
     assert 'Images per second at 512 pixels' in capsys.readouterr().out
     assert Image.open('figures/classifiers.png').width > 500
-
-
-@pytest.mark.slow
-def test_decoders(benchmark):
-    numbers = benchmark('decoders')['decoders']
-    assert set(numbers) == {'tiny, batch 1', 'tiny, batch 4', 'tiny, upsampled'}
-    for cases in numbers.values():
-        assert all(cases[form]['difference'] < 1e-5 for form in ('ours', 'deploy') if form in cases)
 
 
 def test_profile(benchmark):
@@ -45,16 +39,10 @@ def test_profile(benchmark):
 
 
 @pytest.mark.slow
-def test_scaling(benchmark):
-    numbers = benchmark('scaling', '--sides', 160)['scaling']
-    assert set(numbers['160']) == {'softmax', 'CBSA', 'MSSA', 'TSSA'}
-    assert all(case['memory'] > 0 for case in numbers['160'].values())
-    assert Image.open('figures/scaling.png').width > 500
-
-
-@pytest.mark.slow
-def test_share_of_the_machine_and_runner(benchmark):
-    numbers = benchmark('gemm', 'runner')
+def test_the_other_parts(benchmark):
+    numbers = benchmark('gemm', 'runner', 'scaling', '--sides', 160)
     assert numbers['gemm']['share'] > 0
-    runner = numbers['runner']['']
-    assert len(runner['Runner']['times']) == len(runner['bare step']['times']) == 2
+    assert len(numbers['runner']['']['Runner']['times']) == 2
+    assert set(numbers['scaling']['160']) == {'softmax', 'CBSA', 'MSSA', 'TSSA'}
+    assert all(case['memory'] > 0 for case in numbers['scaling']['160'].values())
+    assert Image.open('figures/scaling.png').width > 500

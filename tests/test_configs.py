@@ -55,26 +55,17 @@ def parts(dataset):
         return [(part, registry.get(part.type)) for part in dataset.get('datasets', [dataset])]
 
 
-def last_comment(path):
-    *_, line = takewhile(lambda line: line.startswith('#'), path.read_text().splitlines())
-    return line
-
-
 @each_experiment
-def test_says_how_to_run_it(path):
-    config = path.relative_to(CONFIGS.parent)
-    assert last_comment(path) in (f'# bash tools/dist_train.sh {config} 8',
-                                  f'# bash tools/dist_train.sh {config} 8 --amp',
-                                  f'# python tools/train.py {config}',
-                                  f'# python tools/train.py {config} --amp')
-
-
-@each_experiment
-def test_batches_lengths_and_sizes_agree(path):
+def test_command_batches_lengths_and_sizes_agree(path):
     cfg, _ = load(path)
     assert cfg.train_dataloader.batch_sampler.type == 'SeededBatchSampler'
+    *_, command = takewhile(lambda line: line.startswith('#'), path.read_text().splitlines())
+    config = path.relative_to(CONFIGS.parent)
+    distributed = f'# bash tools/dist_train.sh {config} 8'
+    assert command.removesuffix(' bfloat16').removesuffix(' --amp') in (
+        distributed, f'# python tools/train.py {config}')
     if 'auto_scale_lr' in cfg:
-        processes = 8 if 'dist_train' in last_comment(path) else 1
+        processes = 8 if command.startswith(distributed) else 1
         assert cfg.auto_scale_lr.base_batch_size == processes * cfg.train_dataloader.batch_size
     schedules = cfg.param_scheduler
     last = schedules[-1] if isinstance(schedules, list) else schedules
@@ -205,7 +196,7 @@ def test_imagenet_evaluation_gives_the_published_crops():
         assert torch.equal(inputs.permute(1, 2, 0).flip(-1), crop), name
 
 
-@pytest.mark.parametrize('name', ['cifar10', 'cifar100', 'flowers102', 'pets'])
+@pytest.mark.parametrize('name', ['cifar10', 'flowers102'])
 def test_fine_tuning_images_are_those_of_the_released_transforms(name, tmp_path):
     cfg = Config.fromfile(CONFIGS / f'finetune/cbt-t_{name}.py')
     init_default_scope('mmpretrain')
@@ -224,7 +215,7 @@ def test_fine_tuning_images_are_those_of_the_released_transforms(name, tmp_path)
     for split, steps in (('train', augment), ('test', [transforms.Resize((224, 224))])):
         pipeline = Compose(cfg[f'{split}_dataloader'].dataset.pipeline)
         published = transforms.Compose(steps + normalize)
-        for seed in range(20 if split == 'train' else 1):
+        for seed in range(5 if split == 'train' else 1):
             torch.manual_seed(seed)
             inputs = pipeline(dict(sample))['inputs']
             torch.manual_seed(seed)

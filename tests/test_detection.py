@@ -1,6 +1,5 @@
 """CBT under an mmdet detector, on a made-up COCO file."""
 import json
-import pickle
 import shutil
 from pathlib import Path
 
@@ -121,44 +120,28 @@ def test_trains_resumes_and_evaluates(small, run_tool, tmp_path):
                     for run in ('parts', 'whole'))
     torch.testing.assert_close(parts, whole, rtol=0, atol=0)
 
-    run_tool('test', small, 'whole/epoch_2.pth', '--work-dir', 'test', '--out', 'found.pkl',
-             '--show-dir', 'pictures')
+    run_tool('test', small, 'whole/epoch_2.pth', '--work-dir', 'test', '--show-dir', 'pictures')
     [file] = Path('test').glob('*/[0-9]*.json')
     metrics = json.loads(file.read_text())
     for key in ('coco/bbox_mAP', 'coco/segm_mAP'):
         assert 0 <= metrics[key] == validation[key] < 0.5
-    assert [len(found['pred_instances']['masks'])
-            for found in pickle.loads(Path('found.pkl').read_bytes())] == [5] * 4
     assert len(list(Path('pictures').glob('*.jpg'))) == 4
 
 
 def test_looks_through_the_data(small, run_tool, coco, tmp_path, capsys):
-    with pytest.raises(SystemExit) as end:
-        run_tool('check_data', small, '--workers', 0)
-    assert end.value.code == 0
-    assert capsys.readouterr().out.count('most frequent of 2 classes: square 50.00%') == 2
-
     shutil.copytree(coco, tmp_path / 'coco')
     (tmp_path / 'coco/train2017/1.jpg').write_text('no image')
     options = ['--cfg-options', 'train_dataloader.dataset.data_root=coco']
     with pytest.raises(SystemExit) as end:
         run_tool('check_data', small, '--workers', 0, *options)
     assert end.value.code == 1
-    assert 'image coco/train2017/1.jpg is no image file' in capsys.readouterr().out
-    with pytest.raises(SystemExit, match='train.py: error: image coco/train2017/1.jpg is no image'):
-        run_tool('train', small, '--work-dir', 'work', *options)
+    printed = capsys.readouterr().out
+    assert 'most frequent of 2 classes: square 50.00%' in printed
+    assert 'image coco/train2017/1.jpg is no image file' in printed
 
 
-@pytest.mark.parametrize('option, message', [
-    ('model.neck.in_channels=32', 'model.neck.in_channels=32, but the features of the backbone '
-     'have 16 channels: set it to that'),
-    ('model.train_cfg.rcnn.assigner.pos_iou=1',
-     r'MaxIoUAssigner.__init__\(\) got an unexpected keyword argument .pos_iou.'),
-    ('train_dataloader.dataset.data_root=no', 'train_dataloader.dataset: there is no folder no/'),
-    ('val_evaluator.ann_file=no.json', 'val_dataloader.dataset or val_evaluator: .*no.json'),
-    ('model.roi_head.bbox_head.num_classes=3', 'CocoDataset has 2 classes, but the model predicts '
-     '3: set model.roi_head.bbox_head.num_classes=2'),
-])
-def test_mistakes_end_with_one_message(option, message, small, run_tool):
-    with pytest.raises(SystemExit, match=f'train.py: error: .*{message}'):
-        run_tool('train', small, '--work-dir', 'work', '--cfg-options', option)
+def test_mistakes_end_with_one_message(small, run_tool):
+    with pytest.raises(SystemExit, match='train.py: error: CocoDataset has 2 classes, but the '
+                       'model predicts 3: set model.roi_head.bbox_head.num_classes=2'):
+        run_tool('train', small, '--work-dir', 'work', '--cfg-options',
+                 'model.roi_head.bbox_head.num_classes=3')

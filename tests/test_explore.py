@@ -1,6 +1,5 @@
 """The explorer, also as a person uses it: in a browser."""
 import json
-import runpy
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,14 +41,12 @@ class Page:
 
     def __init__(self, browser, address):
         from selenium.webdriver.support.ui import WebDriverWait
-        browser.get_log('browser')  # of the page before
         browser.get(address)
         self.browser, self.wait = browser, WebDriverWait(browser, 60)
 
     def find(self, selector, index=0):
-        from selenium.webdriver.common.by import By
         return self.wait.until(lambda browser: browser.find_elements(
-            By.CSS_SELECTOR, selector)[index:], selector)[0]
+            'css selector', selector)[index:], selector)[0]
 
     def picture(self, name):
         return self.find(f'#{name} img').get_attribute('src')
@@ -70,30 +67,6 @@ class Page:
         ).click().perform()
 
 
-def use(page):
-    """Looks at all of the page and clicks everything."""
-    everything = 'seen', 'row', 'coefficients', 'region'
-    assert all(page.picture(picture) for picture in (*everything, 'regions'))
-    classes = page.find('#predicted').text
-    assert any(word in classes for word in ('background', *SHAPES))
-    with page.changed(*everything):
-        page.click('seen', 0.2, -0.3)
-    with page.changed('region'):
-        page.click('regions', -0.4, -0.4)
-    with page.changed('region'):
-        page.click('coefficients', 0.4, 0.4)
-    with page.changed('row', 'coefficients', 'regions', 'region'):
-        page.find('#layer input[type=range]').send_keys('\ue012')  # arrow to the left
-    with page.changed('row', 'coefficients', 'regions', 'region'):
-        page.find('#head input[type=range]').send_keys('\ue014')
-    with page.changed('row', 'coefficients', 'regions', 'region'):
-        page.click('heads', 0.4, 0.3)  # the last
-    assert page.find('#head input[type=range]').get_attribute('value') == '2'
-    with page.changed(*everything, 'regions'):
-        page.find('#gallery .thumbnail-item', 1).click()
-    assert not [entry for entry in page.browser.get_log('browser') if entry['level'] == 'SEVERE']
-
-
 @pytest.fixture
 def serve(tmp_path):
     """Serves the page for a model of random weights: a context, ``serve(name of its config)``."""
@@ -102,11 +75,6 @@ def serve(tmp_path):
         Image.fromarray(render(0, i, 128, 4)[0]).save(tmp_path / f'{i}.png')
     return lambda name: serving('explore', ROOT / f'configs/cbt/{name}.py', 'none', '0.png',
                                 '1.png', log=tmp_path / 'log', cwd=tmp_path)
-
-
-def test_page_is_served(serve):
-    with serve('cbt-t_shapes') as address, urlopen(address) as page:
-        assert 'Inside cbt-t_shapes' in page.read().decode()
 
 
 def upload(address, content, **headers):
@@ -121,8 +89,10 @@ def upload(address, content, **headers):
         return error.code
 
 
-def test_uploads_are_of_the_page_alone_bounded_and_deleted(serve):
+def test_page_and_uploads_to_it_alone_bounded_and_deleted(serve):
     with serve('cbt-t_shapes') as address:
+        with urlopen(address) as page:
+            assert 'Inside cbt-t_shapes' in page.read().decode()
         assert upload(address, b'x', Host='site.example:7860') == 403
         assert upload(address, b'x', Origin='http://site.example') == 403
         assert upload(address, b'x', Origin='null') == 403
@@ -141,7 +111,7 @@ def test_images_of_too_many_pixels(run_tool, tmp_path, monkeypatch):
 
 
 def test_inputs_of_too_many_pixels(tmp_path):
-    open_image = runpy.run_path(ROOT / 'tools/analysis_tools/explore.py')['open_image']
+    open_image = run_path(ROOT / 'tools/analysis_tools/explore.py')['open_image']
     cfg = load_config(ROOT / 'configs/cbt/cbt-t_shapes.py')
     Image.new('RGB', (2048, 1032)).save(tmp_path / 'a.png')
     with pytest.raises(UserError, match='the model would see 1032 x 2048 pixels, more than 2,097'):
@@ -160,4 +130,19 @@ def test_predictions_let_the_image_through():
 @pytest.mark.parametrize('name', ['cbt-t_shapes', 'cbt-t_shapes-cls'])
 def test_explorer(name, serve, browser):
     with serve(name) as address:
-        use(Page(browser, address))
+        page, everything = Page(browser, address), ('seen', 'row', 'coefficients', 'region')
+        classes = page.find('#predicted').text
+        assert any(word in classes for word in ('background', *SHAPES))
+        with page.changed(*everything):
+            page.click('seen', 0.2, -0.3)
+        for picture in ('regions', 'coefficients'):
+            with page.changed('region'):
+                page.click(picture, -0.4, -0.4)
+        with page.changed('row', 'coefficients', 'regions', 'region'):
+            page.find('#layer input[type=range]').send_keys('\ue012')  # arrow to the left
+        with page.changed('row', 'coefficients', 'regions', 'region'):
+            page.click('heads', 0.4, 0.3)  # the last
+        assert page.find('#head input[type=range]').get_attribute('value') == '2'
+        with page.changed(*everything, 'regions'):
+            page.find('#gallery .thumbnail-item', 1).click()
+        assert not [e for e in browser.get_log('browser') if e['level'] == 'SEVERE']

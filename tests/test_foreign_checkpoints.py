@@ -54,11 +54,7 @@ def call(run_tool):
     Image.fromarray(render(0, 0, 32, 4)[0]).save('image.png')
     Path('work').mkdir()
     Path('work/last_checkpoint').write_text('x.pth')
-
-    def run(name, *arguments):
-        run_tool(name.split(',')[0], *CALLS[name], *arguments)
-
-    return run
+    return lambda name, *arguments: run_tool(name.split(',')[0], *CALLS[name], *arguments)
 
 
 @pytest.fixture
@@ -111,7 +107,6 @@ def test_config_text_does_not_run_on_resuming(weights, refused):
 
 @pytest.mark.parametrize('change, message', [
     (lambda weights: {'x': torch.ones(1)}, r'do not fit the backbone: (\d+) of its \1 tensors'),
-    (lambda weights: weights | {'backbone.pos_embed': torch.ones(5)}, 'such as pos_embed'),
     (lambda weights: weights | {'backbone.pos_embed': torch.ones(1, 1, 16)}, 'such as pos_embed'),
     (lambda weights: weights | {'backbone.cls_token': torch.ones(1, 1, 16) / 0},
      'NaN, infinite values or integers are in 1 of'),

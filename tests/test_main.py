@@ -17,16 +17,6 @@ def test_lists_the_tools_of_all_folders(monkeypatch):
     assert listed.split(', ') == sorted(path.stem for path in tools)
 
 
-def test_runs_a_tool_of_a_subfolder(monkeypatch, tmp_path, capsys):
-    tool = tmp_path / 'tools/analysis_tools/show.py'
-    tool.parent.mkdir(parents=True)
-    tool.write_text('import sys\nprint(sys.argv)')
-    monkeypatch.setattr(command, 'MIM', tmp_path)
-    monkeypatch.setattr(sys, 'argv', ['cbsa_mm', 'show', '--help'])
-    command.main()
-    assert capsys.readouterr().out == f'{[str(tool), "--help"]}\n'
-
-
 def test_runs_a_script_of_bash():
     told = subprocess.run([sys.executable, '-m', 'cbsa_mm', 'dist_train'], cwd=ROOT,
                           capture_output=True, text=True)

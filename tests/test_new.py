@@ -1,5 +1,4 @@
 """new.py writes a config for one's own data that trains, tests and predicts as it is."""
-import json
 import re
 import shlex
 from pathlib import Path
@@ -9,8 +8,6 @@ import pytest
 from mmengine.config import Config
 from pages import ROOT, commands
 from PIL import Image
-
-from cbsa_mm.datasets.new_config import palette
 
 SMALL = ['--cfg-options', 'model.backbone.arch.embed_dims=16', 'model.backbone.arch.num_layers=1',
          'model.backbone.arch.num_heads=2', 'train_dataloader.num_workers=0',
@@ -81,7 +78,7 @@ def test_segmentation(new, masked, run_tool):
     assert [tool for tool, *_ in words] == ['check_data', 'train', 'train', 'test', 'test',
                                             'predict', 'export']
     options = [*SMALL, 'model.decode_head.in_channels=16']
-    for tool, *arguments in [words[1], words[4], words[5]]:
+    for tool, *arguments in [words[1], words[5]]:  # all: test_tutorial
         arguments = ['data/images' if word == 'IMAGES' else word for word in arguments]
         run_tool(tool, *arguments, *options)
     assert len([*Path('predictions/vis').iterdir()]) == 10
@@ -92,8 +89,6 @@ def test_classification(new, birds, run_tool):
     assert code == 0
     cfg = Config.fromfile('birds/birds.py')
     assert cfg.classes == ('finch', 'snow owl', 'wren')
-    assert cfg.model.backbone.img_size == 32
-    assert cfg.model.backbone.attn_cfg == dict(grid_size=4)
     val = Path('birds/val.txt').read_text().splitlines()
     assert sorted(line.split('/')[0] for line in val) == ['finch', 'snow owl', 'wren']
     assert {line.rsplit(' ', 1)[1] for line in val if 'snow' in line} == {'1'}
@@ -112,8 +107,6 @@ def test_subfolders_are_the_split(new, masked):
     assert cfg.train_dataloader.dataset.seg_map_suffix == '_mask.png'
     assert cfg.classes == ('class 0', 'class 1', 'class 2')
     assert cfg.model.test_cfg == dict(mode='slide', crop_size=(64, 64), stride=(32, 32))
-    assert cfg.train_cfg.max_iters == 2000
-    assert 'reduce_zero_label' not in str(cfg)
 
 
 def test_faults_in_the_data_are_told(new, masked):
@@ -126,48 +119,21 @@ def test_faults_in_the_data_are_told(new, masked):
     assert 'Mend these faults first' in printed
 
 
-def colour(masked):
-    write('data/masks/1.png', np.zeros((70, 90, 3)))
-
-
-def deep(masked):
-    Image.fromarray(np.full((70, 90), 300, np.uint16)).save('data/masks/1.png')
-
-
-def black_and_white(masked):
-    for i in range(3):
-        masked(i, values=(0, 255))
-
-
 @pytest.mark.parametrize('spoil, arguments, message', [
-    (None, ['--crop', 60], '--crop must be a multiple of 16'),
     (None, ['--from', 'cbt-s_ade'], r'no shipped config cbt-s_ade \(did you mean'),
     (None, ['--from', 'cbt-s_in1k'], 'is a config of mmpretrain: with --masks, it must be one of'),
-    (None, ['--val-share', 1], '--val-share must lie between 0 and 1, got 1'),
-    (None, ['--classes', 'none.txt'], 'none.txt'),
     (None, ['--classes', 'two.txt'], 'the values 0, 1, 2, 255, but --classes has 2 names'),
-    (None, ['--classes', 'empty.txt'], 'empty.txt has no names, or one of them twice'),
-    (None, ['--images', 'nowhere'], '--images: there is no folder nowhere'),
-    (None, ['--images', 'empty'], '--images: empty has no images'),
-    (None, ['--masks', 'others'], 'no mask has the name of an image: 0.jpg in data/images, z.png'),
-    (lambda masked: Path('data/images/1.jpg').unlink(), [], '1 masks have no image of the same'),
     (lambda masked: Path('data/masks/1.png').unlink(), [], '1 images have no mask .* 1. Add it'),
-    (lambda masked: Path('data/images/1.jpg').rename('data/images/1.png'), [],
-     'has files of .jpg and .png'),
-    (colour, [], 'mask data/masks/1.png is a picture in colour'),
-    (deep, [], 'mask data/masks/1.png has values from 300 to 300'),
-    (black_and_white, [], 'the values 0, 255, so there are no two classes'),
-    (lambda masked: masked('1', values=(0, 90)), [], 'of which few are used'),
-    (lambda masked: Path('data/masks/1.png').write_bytes(b''), [], 'label map .*1.png is empty'),
+    (lambda masked: write('data/masks/1.png', np.zeros((70, 90, 3))), [],
+     'mask data/masks/1.png is a picture in colour'),
+    (lambda masked: [masked(f'{i}', values=(0, 255)) for i in range(3)], [],
+     'the values 0, 255, so there are no two classes'),
     (lambda masked: Path('lakes').mkdir(), [], 'lakes is there already, and nothing is over'),
 ])
 def test_refuses_segmentation(spoil, arguments, message, new, masked):
     for i in range(3):
         masked(f'{i}')
     Path('two.txt').write_text('a\nb\n')
-    Path('empty.txt').write_text('\n')
-    Path('empty').mkdir()
-    write('others/z.png', np.zeros((9, 9)))
     if spoil:
         spoil(masked)
     told, _ = new('lakes', *SEGMENT, *arguments)
@@ -175,22 +141,13 @@ def test_refuses_segmentation(spoil, arguments, message, new, masked):
     assert not [*Path('.').glob('**/lakes.py'), *Path('.').glob('.*')]
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (['--images', 'data/wren'], '0.png lies in no folder of a class: .* or, with --masks'),
-    (['--images', 'data', '--classes', 'two.txt'], '--classes has 2 names, but there are 3 fold'),
-    (['--images', 'data', '--from', 'cbt-s_ade20k'], 'without --masks, it must be one of mmpretr'),
-])
-def test_refuses_classification(arguments, message, new, birds):
-    Path('two.txt').write_text('a\nb\n')
-    told, _ = new('birds', *arguments)
-    assert re.match(f'new.py: error: .*{message}', told), told
-
-
-def test_a_class_that_is_only_validated(new):
-    for file in ('train/a/0', 'train/b/0', 'val/a/0', 'val/c/0'):
-        write(f'data/{file}.png', np.zeros((9, 9, 3)))
+def test_refuses_classification(new, birds):
+    told, _ = new('birds', '--images', 'data/wren')
+    assert re.match('new.py: error: .*0.png lies in no folder of a class: .* or, with --ma', told)
+    write('data/val/kiwi/0.png', np.zeros((9, 9, 3)))
+    write('data/train/wren/0.png', np.zeros((9, 9, 3)))
     told, _ = new('birds', '--images', 'data')
-    assert 'there is nothing to train c on, only to validate' in told
+    assert 'there is nothing to train kiwi on, only to validate' in told
 
 
 @pytest.mark.slow
@@ -210,9 +167,3 @@ def test_tutorial(new, masked, birds, run_tool):
             head = 'head' if 'birds' in command else 'decode_head'
             run_tool(tool, *arguments, *SMALL, f'model.{head}.in_channels=16')
     assert Path('clothes.onnx').exists()
-
-
-def test_colours_are_those_of_pascal_voc():
-    assert palette(range(16))[13:] == [[192, 0, 128], [64, 128, 128], [192, 128, 128]]
-    assert len(set(map(tuple, palette(range(256))))) == 256
-    assert json.dumps(palette([0])) == '[[0, 0, 0]]'

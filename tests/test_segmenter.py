@@ -134,11 +134,10 @@ def test_multi_scale_label_map_of_an_ade20k_image(cfg, model, golden_labels):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('size, num_classes', [((320, 512), 2), ((500, 333), 19)])
-def test_any_image_size_and_class_count(size, num_classes, cfg):
-    cfg.model.decode_head.num_classes = num_classes
+def test_any_image_size_and_class_count(cfg):
+    cfg.model.decode_head.num_classes = 19
     model = MODELS.build(cfg.model).eval()
-    [sample] = model.test_step(dict(inputs=[torch.zeros(3, *size, dtype=torch.uint8)]))
-    assert sample.pred_sem_seg.data.shape == (1, *size)
-    assert sample.seg_logits.data.shape == (num_classes, *size)
+    [sample] = model.test_step(dict(inputs=[torch.zeros(3, 500, 333, dtype=torch.uint8)]))
+    assert sample.pred_sem_seg.data.shape == (1, 500, 333)
+    assert sample.seg_logits.data.shape == (19, 500, 333)
     assert sample.seg_logits.data.isfinite().all()

@@ -53,16 +53,6 @@ def train(work_dir, name, options, width):
     return [config, checkpoint, '--cfg-options', *SHAPES, width]
 
 
-def test_what_is_long_is_in_the_log_file_alone(run_tool, capsys):
-    run_tool('train', CONFIGS / 'cbt-t_shapes.py', '--work-dir', 'work', '--cfg-options', *SEGMENT,
-             'default_hooks.logger.interval=1')
-    shown, [log] = capsys.readouterr().out, Path('work').glob('*/*.log')
-    for text in ('Iter(train) [1/2]', 'mIoU', 'Checkpoints are in'):
-        assert text in shown and text in log.read_text()
-    for text in ('System environment', 'SeededBatchSampler', 'Hooks will be executed'):
-        assert text not in shown and text in log.read_text()
-
-
 @pytest.fixture(scope='session')
 def segmenter(tmp_path_factory):
     return train(tmp_path_factory.mktemp('segmenter'), 'cbt-t_shapes', SEGMENT,
@@ -112,21 +102,6 @@ def test_segmentation_train_test_predict_show(segmenter, run_tool, images):
     assert Image.open('results.png').width > 500
 
 
-def test_classification_train_test_predict_show(classifier, run_tool, images):
-    run_tool('test', *classifier, '--work-dir', 'test', '--out', 'out.pkl', '--show-dir', 'show')
-    assert 'accuracy/top1' in metrics('test')
-    assert len(pickle.loads(Path('out.pkl').read_bytes())) == 8
-    assert len(list(Path('show').rglob('*.png'))) == 8
-    run_tool('test', *classifier, '--work-dir', 'tta', '--tta')
-    assert 'accuracy/top1' in metrics('tta')
-
-    run_tool('predict', *classifier[:2], images, *classifier[2:], '--topk', 2)
-    with open('predictions/classes.csv') as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 4 and float(rows[0]['score']) >= float(rows[1]['score'])
-    assert {row['class'] for row in rows} <= {'disk', 'square', 'triangle', 'star', 'ring'}
-
-
 @DATASETS.register_module()
 class ShapeArrays(ShapesDataset):
     """Pixels instead of paths, as mmpretrain's CIFAR10 gives them."""
@@ -135,13 +110,30 @@ class ShapeArrays(ShapesDataset):
         return [dict(img=render(0, i, 64, 1)[0], gt_label=0) for i in range(self.num_images)]
 
 
-def test_shows_results_of_files_and_of_arrays(classifier, run_tool):
-    run_tool('show_results', *classifier, '--num', 2)
-    assert Image.open('results.png').width > 500
+def test_classification_train_test_predict_show(classifier, run_tool, images):
+    run_tool('test', *classifier, '--work-dir', 'test', '--out', 'out.pkl', '--show-dir', 'show')
+    assert 'accuracy/top1' in metrics('test')
+    assert len(pickle.loads(Path('out.pkl').read_bytes())) == 8
+    assert len(list(Path('show').rglob('*.png'))) == 8
+    run_tool('test', *classifier, '--work-dir', 'tta', '--tta')
+    assert 'accuracy/top1' in metrics('tta')
+
+    write_bare(classifier[1])
+    run_tool('predict', classifier[0], 'bare.pth', images, *classifier[2:], '--topk', 2)
+    with open('predictions/classes.csv') as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4 and float(rows[0]['score']) >= float(rows[1]['score'])
+    assert {row['class'] for row in rows} <= {'disk', 'square', 'triangle', 'star', 'ring'}
+
     run_tool('show_results', *classifier, 'test_dataloader.dataset.type=ShapeArrays',
-             'test_dataloader.dataset.pipeline.0.type=PILToNumpy', '--num', 2,
-             '--out', 'arrays.png')
-    assert Image.open('arrays.png').width > 500
+             'test_dataloader.dataset.pipeline.0.type=PILToNumpy', '--num', 2)
+    assert Image.open('results.png').width > 500
+
+
+def write_bare(checkpoint):
+    """Writes the weights of a checkpoint alone to bare.pth."""
+    state_dict = torch.load(checkpoint, weights_only=True)['state_dict']
+    torch.save(dict(state_dict=state_dict), 'bare.pth')
 
 
 def test_reparameterized_checkpoint_predicts_the_same(trained, run_tool, capsys):
@@ -165,8 +157,6 @@ def test_reparameterized_checkpoint_predicts_the_same(trained, run_tool, capsys)
 
 def test_reparameterize_refuses(segmenter, run_tool):
     config, checkpoint, *options = segmenter
-    with pytest.raises(SystemExit, match='does not fit the model'):
-        run_tool('reparameterize', config, checkpoint, 'out.pth')
     content = torch.load(checkpoint, weights_only=True)
     for value, message in ((float('nan'), 'NaN, infinite values or integers are in 1 of the'),
                            (3e38, 'differ by a relative nan, so nothing was written')):
@@ -185,11 +175,8 @@ def test_get_flops_reproduces_the_published(run_tool):
         error = abs(counts['counted the published way'] - counts['published'])
         assert error < (0.051e9 if arch == 'large' else 0.05e9)
         assert counts['ours, deploy'] < 0.75 * counts['plain']
-    for arch, counts in decoders.items():
+    for counts in decoders.values():
         assert abs(counts['counted the published way'] - counts['published']) < 0.05e9
-        # The wide ones broadcast as the plain form does, whose pooling is not counted.
-        slack = {'tiny': 0.91, 'small': 0.97}.get(arch, 1.01)
-        assert counts['ours, deploy'] < slack * counts['plain']
     assert round(classifiers['base']['parameters'] / 1e6, 2) == 25.69
 
 
@@ -198,53 +185,17 @@ def test_get_flops_of_a_config(run_tool, capsys):
     [counts] = json.loads(Path('flops.json').read_text()).values()
     assert counts['backbone']['FLOPs'] + counts['rest']['FLOPs'] == counts['all']['FLOPs']
     assert 'at 64 x 96 pixels' in ' '.join(capsys.readouterr().out.split())
-    run_tool('get_flops', ROOT / 'configs/depict/depict-ca-t_ade20k.py')
-    assert 'at 512 x 512 pixels' in ' '.join(capsys.readouterr().out.split())
-    with pytest.raises(SystemExit, match='--shape takes height and width'):
-        run_tool('get_flops', CONFIGS / 'cbt-t_shapes.py', '--shape', 64, 96, 128)
-
-
-def ade20k_options(root):
-    """Two iterations and a validation of an ADE20K config at 64 pixels."""
-    options = [f'{split}_dataloader.dataset.data_root={root}' for split in ('train', 'val')]
-    return options + [
-        'train_cfg.max_iters=2', 'train_cfg.val_interval=2', 'train_dataloader.num_workers=0',
-        'val_dataloader.num_workers=0', 'model.backbone.init_cfg=None',
-        'model.backbone.img_size=(64,64)', 'model.data_preprocessor.size=(64,64)',
-        'model.decode_head.attn_cfg.type=CBSA', 'model.decode_head.attn_cfg.grid_size=4',
-        'model.test_cfg.crop_size=(64,64)', 'model.test_cfg.stride=(48,48)',
-        'train_dataloader.dataset.pipeline.2.scale=(256,64)',
-        'train_dataloader.dataset.pipeline.3.crop_size=(64,64)',
-        'val_dataloader.dataset.pipeline.1.scale=(256,64)',
-        'default_hooks.checkpoint.save_last=False', 'default_hooks.checkpoint.save_best=None'
-    ]
-
-
-def imagenet_options(root):
-    """Two iterations and a validation of an ImageNet config on three classes."""
-    options = ['model.head.num_classes=3', 'val_evaluator.topk=(1, )']
-    for split in ('train', 'val'):
-        options += [f'{split}_dataloader.dataset.type=CustomDataset',
-                    f'{split}_dataloader.dataset.data_root={root}',
-                    f'{split}_dataloader.num_workers=0', f'{split}_dataloader.batch_size=3']
-    return options + [
-        'train_cfg.max_epochs=1', 'default_hooks.checkpoint.interval=-1',
-        'default_hooks.checkpoint.save_last=False', 'default_hooks.checkpoint.save_best=None'
-    ]
-
-
-def test_ade20k_config_trains_and_validates(run_tool, ade20k):
-    run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--work-dir', 'work', '--cfg-options',
-             *ade20k_options(ade20k), 'default_hooks.logger.interval=1')
-    *losses, validation = scalars('work')
-    assert [s['iter'] for s in losses] == [1, 2]
-    assert all(0 < s['loss'] < 20 for s in losses)
-    assert validation['mIoU'] < 20
 
 
 def test_imagenet_config_trains_and_validates(run_tool, imagenet):
+    options = ['model.head.num_classes=3', 'val_evaluator.topk=(1, )', 'train_cfg.max_epochs=1',
+               'default_hooks.logger.interval=1']
+    for split in ('train', 'val'):
+        options += [f'{split}_dataloader.dataset.type=CustomDataset',
+                    f'{split}_dataloader.dataset.data_root={imagenet}',
+                    f'{split}_dataloader.num_workers=0', f'{split}_dataloader.batch_size=3']
     run_tool('train', CONFIGS / 'cbt-t_in1k.py', '--auto-scale-lr', '--work-dir', 'work',
-             '--cfg-options', *imagenet_options(imagenet), 'default_hooks.logger.interval=1')
+             '--cfg-options', *options)
     *losses, validation = scalars('work')
     assert [s['iter'] for s in losses] == [1, 2]
     assert all(0 < s['loss'] < 20 for s in losses)
@@ -255,22 +206,13 @@ def test_imagenet_config_trains_and_validates(run_tool, imagenet):
 @pytest.mark.parametrize('checkpoint, message', [
     ('none.pth', 'there is no checkpoint none.pth'),
     ('http://127.0.0.1:9/vit.pth', "can't download weights .*Use a local file"),  # nobody listens
-    ('vit.pth', 'vit.pth do not fit the backbone: 149 of its 150 tensors'),
 ])
-def test_pretrained_weights_must_be_there_and_fit(checkpoint, message, run_tool, ade20k):
-    torch.save({'blocks.0.norm1.weight': torch.zeros(192)}, 'vit.pth')  # timm's names
-    options = ade20k_options(ade20k)
-    options.remove('model.backbone.init_cfg=None')
+def test_pretrained_weights_must_be_there(checkpoint, message, run_tool):
     with pytest.raises(SystemExit, match=message):
-        run_tool('train', CONFIGS / 'cbt-t_ade20k.py', '--cfg-options', *options,
+        run_tool('train', CONFIGS / 'cbt-t_shapes.py', '--cfg-options', *SEGMENT,
+                 'model.backbone.init_cfg.type=Pretrained',
                  f'model.backbone.init_cfg.checkpoint={checkpoint}')
-    assert [*Path().rglob('*.pth')] == [Path('vit.pth')]
-
-
-def write_bare(checkpoint):
-    """Writes the weights of a checkpoint alone to bare.pth."""
-    state_dict = torch.load(checkpoint, weights_only=True)['state_dict']
-    torch.save(dict(state_dict=state_dict), 'bare.pth')
+    assert not [*Path().rglob('*.pth')]
 
 
 def test_weights_alone_are_not_resumed(segmenter, run_tool):
@@ -282,30 +224,21 @@ def test_weights_alone_are_not_resumed(segmenter, run_tool):
     assert [*Path().rglob('*.pth')] == [Path('bare.pth')]
 
 
-def test_predicts_from_bare_weights(trained, run_tool, images):
-    config, checkpoint, *options = trained
-    write_bare(checkpoint)
-    run_tool('predict', config, 'bare.pth', images, *options)
-    assert [*Path('predictions').rglob('*.png'), *Path('predictions').rglob('*.csv')]
-
-
-def test_training_without_validation(run_tool):
+def test_training_without_validation(run_tool, capsys):
     run_tool('train', CONFIGS / 'cbt-t_shapes.py', '--work-dir', 'work', '--cfg-options',
              *[o for o in SEGMENT if not o.startswith('val_')], 'val_dataloader=None',
-             'val_cfg=None', 'val_evaluator=None', 'default_hooks.checkpoint.save_best=None')
+             'val_cfg=None', 'val_evaluator=None', 'default_hooks.checkpoint.save_best=None',
+             'default_hooks.logger.interval=1')
     assert [*Path().rglob('*.pth')] == [Path('work/iter_2.pth')]
+    # What is long is in the log file alone.
+    shown, [log] = capsys.readouterr().out, Path('work').glob('*/*.log')
+    for text in ('Iter(train) [1/2]', 'Checkpoints are in'):
+        assert text in shown and text in log.read_text()
+    for text in ('System environment', 'SeededBatchSampler', 'Hooks will be executed'):
+        assert text not in shown and text in log.read_text()
 
 
-def test_checkpoints_that_are_not_there_or_of_another_arch(segmenter, run_tool):
+def test_checkpoint_of_another_arch(segmenter, run_tool):
     with pytest.raises(SystemExit, match='does not fit the model: .*another arch: its embed_dims '
                        "is 16, this CBT's 192"):
         run_tool('test', *segmenter[:2])
-    with pytest.raises(SystemExit, match='there is no checkpoint nowhere.pth'):
-        run_tool('test', segmenter[0], 'nowhere.pth')
-
-
-def test_predicting_nothing(segmenter, run_tool, tmp_path):
-    with pytest.raises(SystemExit, match='neither an image nor a folder with images'):
-        run_tool('predict', *segmenter[:2], tmp_path, *segmenter[2:])
-
-

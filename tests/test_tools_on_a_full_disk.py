@@ -10,11 +10,9 @@ from cbsa_mm.datasets.shapes import render
 LIMIT = 20_000  # bytes, of each file
 CALLS = {
     'predict': ['../image.png'],
-    'show_results': ['--num', 1],
     'test': ['--show-dir', 'show', '--cfg-options', 'test_dataloader.dataset.num_images=1',
              'test_dataloader.dataset.size=256', 'test_dataloader.num_workers=0'],
     'export': ['--format', 'torchscript'],
-    'reparameterize': ['deploy.pth'],
 }
 
 

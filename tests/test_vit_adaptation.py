@@ -1,6 +1,5 @@
 """The classifiers of configs/vit_adaptation against the released code, and their first weights."""
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -72,20 +71,8 @@ def test_training_steps_of_the_released_adapted_vit():
                    (apart / moved).item(), 1e-4)
 
 
-def test_learning_rates_of_the_50_epochs():
-    cfg = load('vit-s_in1k-384', 10, 32, embed_dims=24, num_layers=1, num_heads=3)
-    optimizer = torch.optim.AdamW([torch.ones(1)], lr=5e-5)
-    scheduler = PARAM_SCHEDULERS.build(cfg.param_scheduler | dict(optimizer=optimizer))
-    for e in range(cfg.train_cfg.max_epochs):
-        factor = min((e + 1) / (10 + 1e-8), 0.5 * (math.cos(e / 50 * math.pi) + 1))
-        assert optimizer.param_groups[0]['lr'] == pytest.approx(5e-5 * factor, rel=1e-8)
-        optimizer.step()
-        scheduler.step()
-    assert e == 49
-
-
-@pytest.mark.parametrize('pixels, short_side', [(224, 256), (384, 438)])
-@pytest.mark.parametrize('size', [(500, 600), (333, 250)])
+@pytest.mark.parametrize('pixels, short_side, size', [
+    (224, 256, (500, 600)), (384, 438, (333, 250))])
 def test_evaluation_gives_torchvisions_pixels(pixels, short_side, size, tmp_path):
     cfg = Config.fromfile(CONFIGS / f'adapted-vit-b_in1k-{pixels}.py')
     init_default_scope('mmpretrain')
@@ -110,7 +97,6 @@ def timm_model(tmp_path):
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     save_file(model.state_dict(), tmp_path / 'model.safetensors')
-    torch.save(model.state_dict(), tmp_path / 'model.pth')
     (tmp_path / 'config.json').write_text(json.dumps(dict(
         architecture='vit_tiny_patch16_224', num_classes=7, model_args=dict(TINY, img_size=64),
         pretrained_cfg=dict(num_classes=7, input_size=[3, 64, 64]))))
@@ -118,7 +104,7 @@ def timm_model(tmp_path):
 
 
 @pytest.mark.parametrize('checkpoint', [
-    'timm://local-dir:{}', '{}/model.safetensors', '{}/model.pth'])
+    'timm://local-dir:{}', '{}/model.safetensors'])
 def test_starts_from_timms_weights_head_included(checkpoint, timm_model, tmp_path):
     use_safe_loading()  # as the tools do
     cfg = load('vit-t_in1k-224', num_classes=7, img_size=64,
@@ -136,13 +122,9 @@ def test_starts_from_timms_weights_head_included(checkpoint, timm_model, tmp_pat
         check_pretrained(MODELS.build(cfg.model))
 
 
-@pytest.mark.parametrize('name, reason', [
-    ('vit_tiny_patch16_225', 'Unknown model'),
-    ('vit_tiny_patch16_224.none', 'Invalid pretrained tag'),
-])
-def test_a_name_that_timm_does_not_know(name, reason):
-    with pytest.raises(UserError, match=f"timm://{name} can't be loaded .*{reason}.* use it as "):
-        load_from_timm(f'timm://{name}')
+def test_a_name_that_timm_does_not_know():
+    with pytest.raises(UserError, match="timm://vit_none can't be loaded .*Unknown model"):
+        load_from_timm('timm://vit_none')
 
 
 @pytest.mark.parametrize('config', sorted(CONFIGS.glob('vit-*.py')), ids=lambda path: path.stem)

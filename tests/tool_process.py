@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 SEGMENTER = ROOT / 'tests/runs/segmenter.py'
 
 # Each process is a fork of one that has imported the libraries, and done nothing else.
-_context = multiprocessing.get_context('forkserver')
-_context.set_forkserver_preload(['cbsa_mm', 'mmseg.apis', 'mmpretrain.apis'])
+CONTEXT = multiprocessing.get_context('forkserver')
+CONTEXT.set_forkserver_preload(['cbsa_mm', 'mmseg.apis', 'mmpretrain.apis'])
 
 
 def call(tool, *arguments):
@@ -30,7 +30,7 @@ def call(tool, *arguments):
 
 def start(tool, *arguments, log, cwd='.'):
     """Starts tools/TOOL.py in the folder ``cwd``; its output goes to the file ``log``."""
-    process = _context.Process(
+    process = CONTEXT.Process(
         target=_run, args=(tool, [*map(str, arguments)], str(log), str(cwd)))
     process.start()
     return process

@@ -105,9 +105,9 @@ def restore_file(src: Path, dst: Path, trust: bool = False) -> str:
         family, tensors = restore(find_state_dict(checkpoint), released)
     except UserError as error:
         raise UserError(f'{src}: {error}') from error
-    if (dst.suffix == '.npz') != family.is_jax:
+    if (dst.suffix == '.npz') != bool(family.jax):
         raise UserError(f'the released file of a {family.title} '
-                        f'{"ends" if family.is_jax else "does not end"} with .npz, unlike {dst}')
+                        f'{"ends" if family.jax else "does not end"} with .npz, unlike {dst}')
     content = tensors
     if family.entry and dst.suffix != '.safetensors':
         content = {family.entry: tensors}

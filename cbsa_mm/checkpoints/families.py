@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cbsa_mm.errors import UserError
 
-from . import augreg
+from . import jax_layout
 from .read import find_state_dict
 from .tables import (
     CBT_CLASSIFIER,
@@ -38,6 +38,8 @@ class Family:
         entry: The key of the state dict in a released file; None for the whole file.
         backbone: A classifier's backbone, beyond its sizes.
         head: The type of a segmenter's head.
+        jax: The mapping of its released files, in the JAX layout (.npz), to PyTorch's layout,
+            from which ``tables`` lead on; None if they are PyTorch's.
     """
     title: str
     marks: tuple[str, ...]
@@ -45,17 +47,14 @@ class Family:
     entry: str | None = None
     backbone: dict = field(default_factory=lambda: dict(type='CBT'))
     head: str = 'CBTMaskTransformerHead'
-
-    @property
-    def is_jax(self) -> bool:
-        """Whether its released files are in the JAX layout, .npz."""
-        return self is AUGREG_VIT
+    jax: Table | None = None
 
 
 _QKV = 'transformer.layers.*.0.fn.qkv.weight'
 _STEP = 'transformer.layers.*.0.fn.step_rep'
 _VIT = {'mmseg': MMSEG_VIT, 'mmpretrain': MMPRETRAIN_VIT}
-AUGREG_VIT = Family('ViT in the JAX layout', ('Transformer/encoderblock_*',), _VIT)
+_CRATE_ALPHA = dict(
+    type='PlainViT', attn_cfg=dict(type='MSSA', out_bias=False), ffn_cfg=dict(type='ODL'))
 FAMILIES = [  # the first one with all marks present is chosen
     Family('hybrid CRATE+CBT classifier', (_QKV, _STEP)),
     Family('ToST-style classifier', ('transformer.layers.*.0.fn.temp',),
@@ -68,9 +67,8 @@ FAMILIES = [  # the first one with all marks present is chosen
            {'mmpretrain': CRATE_CLASSIFIER}, 'state_dict',
            dict(type='CBT', attn_cfg=dict(type='MSSA'), stem='linear')),
     Family('CRATE-alpha classifier', ('conv1.weight', 'transformer.layers.*.1.fn.D1'),
-           {'mmpretrain': CRATE_ALPHA_CLASSIFIER}, backbone=dict(
-               type='PlainViT', attn_cfg=dict(type='MSSA', out_bias=False),
-               ffn_cfg=dict(type='ODL'), final_norm_eps=1e-5)),
+           {'mmpretrain': CRATE_ALPHA_CLASSIFIER},
+           backbone=dict(_CRATE_ALPHA, final_norm_eps=1e-5)),
     Family('CBT classifier', ('to_patch_embedding.proj.*', _STEP),
            {'mmpretrain': CBT_CLASSIFIER}, 'state_dict'),
     Family('CBT segmenter with a distilled encoder',
@@ -87,7 +85,11 @@ FAMILIES = [  # the first one with all marks present is chosen
     Family('distilled ViT', ('blocks.*.attn.qkv.weight', 'dist_token'),
            {'mmpretrain': MMPRETRAIN_DISTILLED_VIT}),
     Family('ViT', ('blocks.*.attn.qkv.weight', 'patch_embed.proj.weight'), _VIT),
-    AUGREG_VIT,
+    Family('CRATE-alpha classifier in the JAX layout',
+           ('Transformer/encoderblock_*/OvercompleteISTABlock_0/D1', ),
+           {'mmpretrain': CRATE_ALPHA_CLASSIFIER}, jax=jax_layout.CRATE_ALPHA,
+           backbone=dict(_CRATE_ALPHA, final_norm_eps=None)),  # all are 1e-6 in JAX
+    Family('ViT in the JAX layout', ('Transformer/encoderblock_*',), _VIT, jax=jax_layout.AUGREG),
 ]
 
 
@@ -129,8 +131,8 @@ def convert(state_dict: Mapping[str, Tensor], library: str | None = None) -> Con
     """Converts a released state dict to this package's layout, without unnecessary copies.
 
     Args:
-        state_dict: The released tensors by name, all optionally with the prefix 'module.' (or
-            'opt/target/').
+        state_dict: The released tensors by name, all optionally with the prefix 'module.' (or,
+            in JAX, 'params/' or 'opt/target/').
         library: 'mmseg' or 'mmpretrain', if a family fits both; by default the family's default.
 
     Raises:
@@ -147,18 +149,18 @@ def convert(state_dict: Mapping[str, Tensor], library: str | None = None) -> Con
                         f'for {library}')
     table = family.tables[library]
     try:
-        first = augreg.AUGREG if family.is_jax else table
+        first = family.jax or table
         sizes = first.measure(state_dict, 'released')
         unused = {k: v for k, v in state_dict.items() if first.rename(k, 'released') is None}
         used = {k: v for k, v in state_dict.items() if k not in unused}
-        if family.is_jax:
-            used = augreg.to_timm(used)
+        if family.jax:
+            used = jax_layout.to_pytorch(used, family.jax)
         _check_heads(sizes)
     except UserError as error:
         raise UserError(f'this is a {family.title}, but {error}') from error
     ours = {table.rename(name, 'released'): tensor for name, tensor in used.items()}
     released = dict(family=family.title, prefix=prefix, unused=unused)
-    if family.is_jax:
+    if family.jax:
         released['num_heads'] = sizes['num_heads']
     return Converted(family, library, sizes, ours, released)
 
@@ -183,7 +185,7 @@ def restore(state_dict: Mapping[str, Tensor],
     # The table that knows most of the names, and the smallest of those.
     known = {(family, table): (sum(table.knows(name, 'ours') for name in state_dict),
                                -len(table.rows))
-             for family in FAMILIES if not family.is_jax for table in family.tables.values()}
+             for family in FAMILIES if not family.jax for table in family.tables.values()}
     family, table = max(known, key=known.get)
     if not known[family, table][0]:
         raise UserError('these weights are not in the layout of cbsa_mm; their first names are '
@@ -204,8 +206,10 @@ def restore(state_dict: Mapping[str, Tensor],
 def _as_released(family: Family, tensors: dict[str, Tensor],
                  released: Mapping) -> tuple[Family, dict[str, Tensor]]:
     """Restores what the converted layout does not have."""
-    if released.get('family') == AUGREG_VIT.title:
-        family, tensors = AUGREG_VIT, augreg.from_timm(tensors, released['num_heads'])
+    for other in FAMILIES:
+        if other.jax and other.title == released.get('family'):
+            family = other
+            tensors = jax_layout.from_pytorch(tensors, other.jax, released['num_heads'])
     prefix, unused = released.get('prefix', ''), released.get('unused', {})
     if unused.keys() & tensors.keys():
         raise KeyError
@@ -213,8 +217,10 @@ def _as_released(family: Family, tensors: dict[str, Tensor],
 
 
 def _split_prefix(state_dict: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
-    """Strips the prefix of wrapped models, 'module.', or of optimizer targets in JAX."""
-    for prefix in ('module.', 'opt/target/'):
+    """Strips the prefix of wrapped models, 'module.', or of the parameters in JAX."""
+    if any(name.startswith('params/') for name in state_dict):  # perhaps with optimizer and clock
+        state_dict = {k: v for k, v in state_dict.items() if not k.startswith(('opt/', 'chrono/'))}
+    for prefix in ('module.', 'params/', 'opt/target/'):
         if state_dict and all(name.startswith(prefix) for name in state_dict):
             return prefix, {k.removeprefix(prefix): v for k, v in state_dict.items()}
     return '', dict(state_dict)

@@ -1,5 +1,8 @@
 """Looking through a data set: faulty files, class frequencies, sizes and kinds of images."""
+import sys
+import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -15,6 +18,7 @@ from cbsa_mm.errors import DataError
 from .check_files import dataset_parts, find_faults
 from .check_labels import CheckLabels
 
+INTERVAL = 10  # seconds between lines on the progress, in a log
 KINDS = {'L': 'grey', '1': 'black and white', 'P': 'palette', 'LA': 'grey with alpha'}
 
 
@@ -62,10 +66,23 @@ def survey(dataset: Dataset, classes: list[str], num_workers: int = 0, title: st
     loader = DataLoader(images, batch_size=8, num_workers=num_workers, collate_fn=list)
     batches = iter(loader)  # the workers start before the progress bar's thread
     result = Survey(classes)
-    for batch in track(batches, title, len(loader)):
+    for batch in _show_progress(batches, title, len(loader)):
         for image in batch:
             result.add(image)
     return result
+
+
+def _show_progress(batches: Iterator, title: str, total: int) -> Iterator:
+    """Yields batches beside a progress bar or, without a terminal, a line now and then."""
+    if sys.stdout.isatty():
+        yield from track(batches, title, total)
+        return
+    shown = time.monotonic()
+    for i, batch in enumerate(batches):
+        yield batch
+        if time.monotonic() - shown >= INTERVAL:
+            print(f'{title}: {i / total:.0%} is read', file=sys.stderr, flush=True)
+            shown = time.monotonic()
 
 
 class _Images(Dataset):

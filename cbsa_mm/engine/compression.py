@@ -18,7 +18,8 @@ class CompressionHook(Hook):
     The scalars are means over the images of a training batch: ``compression/<layer>/tokens``
     and ``.../tokens_after`` the attention, ``.../representatives`` and
     ``.../representatives_after`` their contraction (coding rates in nats, arXiv 2509.16875v3,
-    section 5), and ``.../sparsity``, the fraction of zeros in the output of ISTA.
+    section 5), and ``.../sparsity``, the fraction of zeros in the output of ISTA or
+    the codes of ODL.
 
     Args:
         interval: Logging interval in iterations.

@@ -58,18 +58,15 @@ class Block(nn.Module):
         return self.ffn_name and getattr(self, self.ffn_name)
 
     def switch_to_deploy(self) -> None:
-        """Folds constants for inference: the LayerNorms' affines into the linear layers after
-        them, and ISTA into one matrix. norm1 keeps its affine if the output is tied to the
-        projection; norm2 does before ISTA, which also uses its output directly, and before an MLP.
+        """Folds constants for inference: norm1's affine into the attention's projection, and
+        ISTA into one matrix. norm2 keeps its affine, since ISTA and ODL also use its output
+        directly; norm1 does if the output is tied to the projection.
         """
         if isinstance(self.norm1, nn.LayerNorm) and self.attn.out_proj is not None:
             self.attn.in_proj = fold_affine(self.norm1, self.attn.in_proj)
             self.norm1 = Standardization(self.norm1)
         if hasattr(self.ffn, 'switch_to_deploy'):
             self.ffn.switch_to_deploy()
-        if isinstance(self.norm2, nn.LayerNorm) and hasattr(self.ffn, 'in_proj'):
-            self.ffn.in_proj = fold_affine(self.norm2, self.ffn.in_proj)
-            self.norm2 = Standardization(self.norm2)
 
 
 class DropPath(nn.Module):

@@ -3,8 +3,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .linear import Linear, linear
-
 
 class ODL(nn.Module):
     r"""Iterations of ISTA on an overcomplete dictionary D, and a map D1 from its codes back.
@@ -43,7 +41,6 @@ class ODL(nn.Module):
             # As trained: in the released JAX code, the fan is d. In its port to PyTorch, made for
             # inference, it is ratio * d.
             nn.init.kaiming_uniform_(dictionary, mode='fan_out')
-        self.in_proj = None  # D^T x - lambda in deploy form
         self.num_steps = num_steps
         self.skip = skip
         self.step_size = step_size
@@ -51,26 +48,21 @@ class ODL(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps tokens (..., d) to (..., d)."""
-        return linear(self.codes(x), self.D if self.D1 is None else self.D1)
+        D1 = self.D if self.D1 is None else self.D1
+        return F.linear(self._scaled_codes(x), D1) * self.step_size
 
     def codes(self, x: Tensor) -> Tensor:
         """The sparse, non-negative codes z (..., ratio * d) of tokens (..., d)."""
-        # In u = z / eta the iteration is u <- ReLU(u + a - eta D^T D u) with a = D^T x - lambda:
-        # x enters by one product, whose bias is lambda. D^T D itself would cost more than D, D^T.
-        D = self.D
-        if self.in_proj is not None:
-            a = self.in_proj(x)
-        else:
-            a = linear(x, D.T, D.new_full(D.shape[1:], -self.sparsity))
-        u = F.relu(a)
-        for _ in range(self.num_steps - 1):
-            u = (u + a).sub_(linear(linear(u, D), D.T), alpha=self.step_size).relu_()
-        return u * self.step_size
+        return self._scaled_codes(x) * self.step_size
 
-    def switch_to_deploy(self) -> None:
-        """Makes D^T x - lambda a linear layer, into which a LayerNorm's affine can be folded."""
-        if self.in_proj is None:
-            d, num_atoms = self.D.shape
-            self.in_proj = Linear(d, num_atoms).to(self.D)
-            self.in_proj.weight.data.copy_(self.D.detach().T)
-            self.in_proj.bias.data.fill_(-self.sparsity)
+    def _scaled_codes(self, x: Tensor) -> Tensor:
+        # In u = z / eta the iteration is u <- ReLU(u + D^T (x - eta D u) - lambda): lambda is a
+        # bias, and all else is added in place or in d dimensions. D^T D would cost more than D and
+        # D^T. No convolutions as in linear(): oneDNN would have to copy D^T each time.
+        D = self.D
+        threshold = D.new_full(D.shape[1:], -self.sparsity)
+        u = F.linear(x, D.T, threshold).relu_()
+        for _ in range(self.num_steps - 1):
+            residual = torch.sub(x, F.linear(u, D), alpha=self.step_size)
+            u = F.linear(residual, D.T, threshold).add_(u).relu_()
+        return u

@@ -1,9 +1,18 @@
 """Released layouts: told apart, measured, checked, mapped and mapped back."""
+import numpy as np
 import pytest
+import released
 import released_models as models
 import torch
 
-from cbsa_mm.checkpoints import convert, describe, identify, restore
+from cbsa_mm.checkpoints import (
+    convert,
+    describe,
+    find_state_dict,
+    identify,
+    read_checkpoint,
+    restore,
+)
 from cbsa_mm.checkpoints.tables import DEPICT_CA_SEGMENTER
 
 LAYER = 'transformer.layers.0.0.fn'
@@ -11,6 +20,25 @@ DEPICT_CA = models.make(
     DEPICT_CA_SEGMENTER, embed_dims=32, num_layers=1, num_tokens=17, num_labels=5, mlp_dims=128,
     patch_size=16, in_channels=3, num_classes=150, decoder_num_layers=2, decoder_inner_dims=300,
     decoder_num_cross_layers=3, decoder_cross_inner_dims=150)
+
+
+@pytest.mark.parametrize('prefix', ['', 'params/'])
+def test_jax_layout_of_crate_alpha(prefix, tmp_path):
+    """It becomes what its PyTorch file becomes; a training's file may also have more."""
+    weights = released.weights('crate_alpha_classifier')
+    arrays = {prefix + name: array
+              for name, array in models.crate_alpha_in_jax(weights, 3).items()}
+    others = {'opt/1/mu/cls': np.zeros((1, 1, 48), 'V2'), 'opt/0/count': np.int32(7),
+              'chrono/accum_train_time': np.float64(1.5)} if prefix else {}
+    np.savez(tmp_path / 'x.npz', **{k: v.numpy() for k, v in arrays.items()}, **others)
+    converted = convert(find_state_dict(read_checkpoint(tmp_path / 'x.npz')))
+    assert released.equal(converted.state_dict, convert(weights).state_dict)
+    facts = describe(converted)
+    assert facts | dict(num_heads=3, patch_size=16, img_size=(64, 64)) == facts
+    assert facts['backbone']['final_norm_eps'] is None
+    family, back = restore(converted.state_dict, converted.released)
+    assert family.title == 'CRATE-alpha classifier in the JAX layout'
+    assert released.equal(back, arrays)
 
 
 @pytest.mark.parametrize('weights, expected', [

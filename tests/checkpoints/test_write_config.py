@@ -11,6 +11,11 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 CBT_T = dict(
     embed_dims=192, num_layers=12, num_heads=3, head_dims=64, patch_size=16, img_size=(224, 224),
     num_classes=1000, backbone=dict(type='CBT'), num_parameters=1789192)
+CRATE_ALPHA = dict(
+    type='PlainViT', attn_cfg=dict(type='MSSA', out_bias=False), ffn_cfg=dict(type='ODL'))
+CRATE_ALPHA_B = CBT_T | dict(
+    embed_dims=768, num_heads=12, num_parameters=72328936,
+    backbone=dict(CRATE_ALPHA, final_norm_eps=1e-5))
 
 
 def pipelines(cfg):
@@ -23,6 +28,10 @@ def pipelines(cfg):
 @pytest.mark.parametrize('facts, shipped', [
     (CBT_T, 'cbt/cbt-t_in1k.py'),
     (CBT_T | dict(num_classes=10, num_parameters=1598122), 'finetune/cbt-t_cifar10.py'),
+    (CRATE_ALPHA_B, 'crate_alpha/crate-alpha-b16_in1k.py'),
+    (CRATE_ALPHA_B | dict(patch_size=8, num_parameters=72338152,
+                          backbone=dict(CRATE_ALPHA, final_norm_eps=None)),
+     'crate_alpha/crate-alpha-b8_in1k.py'),
     (CBT_T | dict(patch_size=32), None),
 ])
 def test_the_shipped_config_that_fits_is_inherited(facts, shipped, tmp_path):

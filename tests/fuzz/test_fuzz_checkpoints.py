@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from safetensors.torch import save as save_safetensors
 
 from cbsa_mm.checkpoints import convert, describe, find_state_dict, read_checkpoint, restore
-from cbsa_mm.checkpoints.augreg import AUGREG
 from cbsa_mm.checkpoints.families import FAMILIES
 from cbsa_mm.errors import UserError
 
@@ -32,8 +31,7 @@ def checkpoints(draw):
         decoder_num_layers=draw(st.integers(1, 11)), decoder_num_heads=decoder_heads,
         decoder_inner_dims=decoder_heads * draw(LENGTHS),
         decoder_num_cross_layers=draw(st.integers(1, 3)), decoder_cross_inner_dims=draw(LENGTHS))
-    return family, library, models.make(
-        AUGREG if family.is_jax else family.tables[library], **sizes)
+    return family, library, models.make(family.jax or family.tables[library], **sizes)
 
 
 @given(checkpoints(), st.sampled_from(['', 'module.']),

@@ -113,6 +113,16 @@ def test_coding_rates_before_and_after_contraction():
         torch.testing.assert_close(layer.reductions()['representatives'][:, k], reduction)
 
 
+def test_codes_of_odl():
+    model = make(POOLED[0], ffn_cfg=dict(type='ODL'))
+    layer, odl, kept = record(model)[1], model.layers[1].odl, []
+    odl.register_forward_hook(lambda module, args, out: kept.extend((*args, out)))
+    model(make_image())
+    assert torch.equal(layer.sparse, odl.codes(kept[0])) and layer.sparse.shape[-1] == 4 * 24
+    torch.testing.assert_close(layer.sparse @ odl.D1.T, kept[1])
+    assert (layer.sparsity() > 0).all()
+
+
 @pytest.mark.parametrize('library', ['mmpretrain', 'timm'])
 def test_plain_vits_of_other_libraries(library):
     """As ours with their weights."""

@@ -117,38 +117,22 @@ def test_gathered_metrics_are_those_of_one_process(pair, folder, launch):
         assert one[metric] == two[metric]
 
 
-def train_on_two_machines(launch, work_dir, *options, **environment):
-    """Trains by two torchrun agents of one process each, and gives what they print."""
-    machines = [launch('dist_train', SEGMENTER, 1, '--work-dir', work_dir, '--cfg-options',
-                       *options, NNODES='2', NODE_RANK=str(rank), MASTER_ADDR='127.0.0.1',
-                       **environment) for rank in (0, 1)]
-    return ''.join(map(finish, machines))
-
-
 @pytest.mark.slow
-def test_two_machines_train_as_one_does(pair, folder, launch):
-    train_on_two_machines(launch, folder / 'machines', *PAIR)
-    for rank in (0, 1):
-        assert records(folder / 'machines', rank) == records(pair, rank)
-
-
-@pytest.mark.slow
-def test_a_restarted_run_goes_on_where_it_was(pair, folder, launch):
+def test_two_machines_go_on_where_they_were(pair, folder, launch):
     """torchrun starts all processes anew after one was killed; every value is as without that."""
-    output = train_on_two_machines(launch, folder / 'restarted', *PAIR, *crash((5, 1)),
-                                   MAX_RESTARTS='1')
-    assert 'resumed epoch: 0, iter: 3' in output
+    machines = [launch('dist_train', SEGMENTER, 1, '--work-dir', folder / 'machines',
+                       '--cfg-options', *PAIR, *crash((5, 1)), NNODES='2', NODE_RANK=str(rank),
+                       MASTER_ADDR='127.0.0.1', MAX_RESTARTS='1') for rank in (0, 1)]
+    assert 'resumed epoch: 0, iter: 3' in ''.join(map(finish, machines))
     for rank in (0, 1):
-        lines = records(folder / 'restarted', rank)
+        lines = records(folder / 'machines', rank)
         assert curve(lines) == curve(records(pair, rank))
         assert [line['iter'] for line in lines if 'loss' in line] == [1, 2, 3, 4, 4, 5, 6]
 
 
-@pytest.mark.parametrize('name, value', [
-    ('PORT', '99999'), ('NNODES', '0'), ('MAX_RESTARTS', '-1')])
-def test_settings_out_of_range(name, value, launch):
-    output = finish(launch('dist_train', SEGMENTER, 2, **{name: value}), code=1)
-    assert output.startswith(f'error: {name}={value} should be a whole number from ')
+def test_settings_out_of_range(launch):
+    output = finish(launch('dist_train', SEGMENTER, 2, NNODES='0'), code=1)
+    assert output.startswith('error: NNODES=0 should be a whole number from ')
     assert len(output.splitlines()) == 1
 
 

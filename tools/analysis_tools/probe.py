@@ -3,7 +3,8 @@
 Draws one of two pictures, with mean and standard deviation over the images:
 
   compression   coding rates of the tokens before and after each attention, also for tokens of
-                unit length, and the sparsity of ISTA's output (figure 5 of the paper)
+                unit length, and the sparsity of ISTA's output or ODL's codes (figure 5 of the
+                paper)
   reduction     how much the attention reduces the coding rates of tokens and representatives,
                 head by head, with step size 1 (figure 6)
 
@@ -124,7 +125,7 @@ def draw_compression(results: dict) -> Figure:
     figure = Figure((11, 3.3 + 0.25 * len(results)), layout='constrained')
     for axes, kind, title, unit in zip(
             figure.subplots(1, 3), ('tokens', 'normalized_tokens', 'sparsity'),
-            ('coding rate of the tokens', 'the same, for tokens of unit length', "ISTA's output"),
+            ('coding rate of the tokens', 'the same, for tokens of unit length', 'sparse codes'),
             ('nats, summed over heads', 'nats, summed over heads', 'fraction of zeros')):
         for color, (label, values) in zip(COLORS, results.items()):
             for name, style, when in ((kind, 'o-', 'before attention'),

@@ -1,0 +1,9 @@
+# CRATE-alpha-B/32 on ImageNet-1k, after ImageNet-21k. Published: 76.5 top-1 at 224 px
+# (arXiv 2405.20299); not trained here. As crate-alpha-b16_in1k.py.
+# bash tools/dist_train.sh configs/crate_alpha/crate-alpha-b32_in1k.py 8 --amp bfloat16
+_base_ = './crate-alpha-b16_in1k.py'
+model = dict(
+    backbone=dict(
+        patch_size=32,
+        final_norm_eps=None,  # 1e-6 as in JAX: only B/16 and L/14 are ported
+        init_cfg=dict(checkpoint='checkpoints/crate-alpha-b32_in21k.pth')))
