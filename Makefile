@@ -3,7 +3,7 @@
 # make test-all    runs all tests but the soak
 # make test-openmmlab    runs what make test does on OpenMMLab's original distributions, and
 #                        compiles mmcv first
-# make soak    kills, restarts and resumes long trainings, and prints what that changed
+# make soak    kills, damages, restarts and resumes trainings, and prints what that changed
 # make docs    builds the documentation, docs/_build/html/index.html
 # make lint    checks style
 # All of them create .venv, or .venv-openmmlab, first if it is not there.
