@@ -44,7 +44,7 @@ def compare_configs(configs: list[Path], seeds: list[int], options: dict, folder
         For each of ``configs`` by its name: ``config``, the settings; ``runs`` by seed with
         ``score`` (the last validation's, in percent), ``curve`` (all validations') and
         ``seconds``; ``scores``, their ``mean`` and standard deviation ``std``; and, if measured,
-        ``parameters``, the step's ``median``, ``low``, ``high`` (seconds), ``ratio`` and peak
+        the number of trained ``parameters``, the step's ``median``, ``low``, ``high`` (seconds), ``ratio`` and peak
         ``memory`` (bytes).
 
     Raises:
@@ -163,5 +163,6 @@ def _measure(configs: list[Path], options: dict, repeats: int) -> dict[str, dict
     for config in configs:
         results[config.stem] |= dict(
             memory=peak_memory(Step, config, options),
-            parameters=sum(p.numel() for p in steps[config.stem].model.parameters()))
+            parameters=sum(p.numel() for p in steps[config.stem].model.parameters()
+                           if p.requires_grad))
     return results

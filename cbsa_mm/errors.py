@@ -18,6 +18,10 @@ class DataError(UserError):
     """A bad file in a data set; there may be more."""
 
 
+class PretrainedError(UserError):
+    """Pretrained weights, on which a model builds, can't be had."""
+
+
 def printable(text: str) -> str:
     """Escapes the characters by which text from a file could control a terminal."""
     return ''.join(ascii(c)[1:-1] if category(c) == 'Cc' and c not in '\n\t' else c for c in text)

@@ -18,7 +18,7 @@ from torchvision import transforms
 import cbsa_mm  # noqa: F401
 from cbsa_mm.datasets.shapes import render
 from cbsa_mm.engine.launch import CheckedRunner
-from cbsa_mm.interpret import count_flops
+from cbsa_mm.interpret import count_flops, count_parameters
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 # Without the detectors, which need mmdet: tests/test_detection.py.
@@ -96,7 +96,7 @@ def test_builds_at_full_size_as_its_metafile_says(path, monkeypatch):
     assert outputs[0].shape[:2] == (1, head.num_classes)
     listed = LISTED[str(path.relative_to(CONFIGS.parent))]
     assert listed['Input Size'] == f'{height} x {width}'  # a text, as mim expects
-    assert listed['Parameters'] == sum(p.numel() for p in model.parameters())
+    assert listed['Parameters'] == count_parameters(model)
     assert listed['FLOPs'] == flops
     for split in ('train', 'val', 'test'):
         for _, data_class in parts(cfg[f'{split}_dataloader'].dataset):
@@ -105,10 +105,18 @@ def test_builds_at_full_size_as_its_metafile_says(path, monkeypatch):
 
 
 def shrink(cfg, head):
-    """Leaves 4 layers of width 48, 64 pixels, and two iterations without validation, on shapes."""
-    backbone, sizes = cfg.model.backbone, dict(embed_dims=48, num_layers=4, num_heads=3)
-    backbone.update(arch=sizes, img_size=64)
-    backbone.init_cfg = head.init_cfg = None
+    """Leaves 4 layers of width 48, or timm's smallest ViT, 64 pixels, and two iterations without
+    validation, on shapes."""
+    backbone, width = cfg.model.backbone, 48
+    if backbone.type == 'TimmEncoder':
+        width = 64
+        backbone.update(model_name='test_vit', img_size=64, pretrained=False)
+        if backbone.frozen:
+            backbone.keep_weights = True  # the random ones
+    else:
+        backbone.update(arch=dict(embed_dims=width, num_layers=4, num_heads=3), img_size=64)
+        backbone.init_cfg = None
+    head.init_cfg = None
     if 'out_indices' in backbone:
         backbone.out_indices = (0, 1, 2, 3)
     if isinstance(backbone.get('attn_cfg'), list):
@@ -116,7 +124,7 @@ def shrink(cfg, head):
     head.update({key: 1 for key in ('num_layers', 'num_heads', 'num_cross_layers') if key in head})
     for part in (head, cfg.model.get('neck', {})):
         for key in {'in_channels', 'out_channels', 'channels', 'embed_dims'} & set(part):
-            part[key] = [48] * 4 if isinstance(part[key], list) else 48
+            part[key] = [width] * 4 if isinstance(part[key], list) else width
     if 'data_preprocessor' in cfg.model:
         cfg.model.data_preprocessor.size = (64, 64)
     pipeline = parts(cfg.train_dataloader.dataset)[0][0].pipeline

@@ -5,6 +5,7 @@ require('mmengine')
 
 from .attention import build_attention
 from .cbt import CBT
+from .timm_encoder import TimmEncoder
 from .vit import AdaptedViT, PlainViT
 
-__all__ = ['CBT', 'AdaptedViT', 'PlainViT', 'build_attention']
+__all__ = ['CBT', 'AdaptedViT', 'PlainViT', 'TimmEncoder', 'build_attention']

@@ -5,7 +5,7 @@ import textwrap
 import torch
 from torch import Tensor, nn
 
-from cbsa_mm.errors import UserError
+from cbsa_mm.errors import PretrainedError, UserError
 
 from .families import identify
 from .read import find_state_dict
@@ -22,6 +22,7 @@ def load_strictly(model: nn.Module, checkpoint: dict, name: object = 'the checkp
 
     Raises:
         UserError: If a tensor is missing, unknown, misshapen or not finite.
+        PretrainedError: If the model has a frozen encoder whose weights can't be had.
     """
     state_dict = checkpoint.get('state_dict', checkpoint)
     unwrapped = {re.sub(r'^module\.', '', name): v for name, v in state_dict.items()}
@@ -29,6 +30,8 @@ def load_strictly(model: nn.Module, checkpoint: dict, name: object = 'the checkp
         raise UserError("the checkpoint has tensors twice, with and without the prefix 'module.'")
     try:
         model.load_state_dict(unwrapped)
+    except PretrainedError:
+        raise
     except (RuntimeError, UserError) as error:
         reasons = [textwrap.shorten(line, 200) for line in str(error).split('\n\t')
                    if not line.startswith('Error(s) in loading')]

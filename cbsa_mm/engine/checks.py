@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from cbsa_mm.backbones import CBT
+from cbsa_mm.backbones import CBT, TimmEncoder
 from cbsa_mm.checkpoints import check_pretrained, load_strictly
 from cbsa_mm.datasets import dataset_parts
 from cbsa_mm.errors import UserError
@@ -139,7 +139,7 @@ def check_class_count(dataset: Dataset, key: str, num_classes: int | None) -> No
 
 
 def check_width(model: nn.Module) -> None:
-    """Checks that the neck or, without one, the head is for the width of a CBT backbone.
+    """Checks that the neck or, without one, the head is for the width of our backbones.
 
     Raises:
         UserError: If it is for another.
@@ -147,12 +147,45 @@ def check_width(model: nn.Module) -> None:
     model = _unwrap(model)
     backbone, neck = (getattr(model, part, None) for part in ('backbone', 'neck'))
     for key, part in ({'neck': neck} if neck else _heads(model)).items():
-        channels = getattr(part, 'in_channels', None)
-        if (isinstance(backbone, CBT) and isinstance(channels, int)
-                and channels != backbone.embed_dims
-                and getattr(part, 'input_transform', None) is None):
+        channels, given = getattr(part, 'in_channels', None), _width(backbone, part)
+        if isinstance(channels, int) and given not in (None, channels):
             raise UserError(f'model.{key}.in_channels={channels}, but the features of the '
-                            f'backbone have {backbone.embed_dims} channels: set it to that')
+                            f'backbone have {given} channels: set it to that')
+
+
+def _width(backbone: nn.Module | None, part: nn.Module) -> int | None:
+    """Width of the features that a neck or head gets; None if not known."""
+    transform, index = getattr(part, 'input_transform', None), getattr(part, 'in_index', -1)
+    if isinstance(backbone, CBT):
+        return backbone.embed_dims if transform is None else None
+    if not isinstance(backbone, TimmEncoder) or transform not in (None, 'resize_concat'):
+        return None
+    widths = backbone.out_channels
+    chosen = [index] if isinstance(index, int) else index
+    if any(i >= len(widths) for i in chosen):
+        raise UserError(f'in_index={index} of the head, but the backbone gives {len(widths)} '
+                        'feature map(s): set in_index, or out_indices of the backbone')
+    return sum(widths[i] for i in chosen)
+
+
+def check_pixels(model: nn.Module) -> None:
+    """Checks that a pretrained encoder of timm gets images normalised as in its training.
+
+    Raises:
+        UserError: If it does not.
+    """
+    model = _unwrap(model)
+    encoder = getattr(model, 'backbone', None)
+    if not (isinstance(encoder, TimmEncoder) and encoder.pretrained and encoder.in_channels == 3):
+        return
+    wanted = dict(mean=encoder.mean, std=encoder.std)
+    given = {key: getattr(model.data_preprocessor, key, None) for key in wanted}
+    if any(given[key] is None or not torch.allclose(
+            given[key].flatten().cpu().float(), torch.tensor(wanted[key]), atol=0.5)
+            for key in wanted):
+        told = ', '.join(f'{key}={[round(x, 3) for x in value]}' for key, value in wanted.items())
+        raise UserError(f'{encoder.model_name} was trained on RGB images that were normalised '
+                        f'otherwise: set {told} and bgr_to_rgb=True in model.data_preprocessor')
 
 
 def _heads(model: nn.Module) -> dict[str, nn.Module]:

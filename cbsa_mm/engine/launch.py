@@ -16,7 +16,7 @@ from cbsa_mm.errors import UserError, building
 from cbsa_mm.require import require
 
 from .check_config import check_config, check_schedules, suggest
-from .checks import check_width
+from .checks import check_pixels, check_width
 from .distributed import end_with_agent, find_rank, start_on_cpu
 from .saving import claim_work_dir
 
@@ -200,6 +200,7 @@ def build_runner(cfg: Config, loaders: tuple[str, ...]) -> Runner:
     with building(cfg.filename or 'config'):
         runner = CheckedRunner(**arguments, cfg=cfg)
     check_width(runner.model)
+    check_pixels(runner.model)
     for split in (loader.removesuffix('_dataloader') for loader in loaders):
         evaluator = '' if split == 'train' else f' or {split}_evaluator'
         with building(f'{split}_dataloader.dataset{evaluator}'):

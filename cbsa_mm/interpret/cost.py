@@ -2,6 +2,7 @@
 from collections.abc import Callable
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from cbsa_mm.compat import plain_attention
@@ -25,6 +26,12 @@ def count_flops(run: Callable, *args) -> int:
     with torch.enable_grad(), FlopCounterMode(display=False) as counter, plain_attention():
         run(*args)
     return counter.get_total_flops()
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Counts the weights of a model, also those that a frozen encoder of timm has as buffers."""
+    return sum(p.numel() for p in model.parameters()) + sum(
+        getattr(module, 'num_frozen', 0) for module in model.modules())
 
 
 def count_similarities(inside: Trace) -> int:

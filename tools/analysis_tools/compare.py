@@ -1,9 +1,9 @@
 """Trains configs with the same seeds, data order and budget, and compares the results.
 
 Prints the mean and standard deviation of the last validation's accuracy or mIoU over the seeds, the
-time of a training step (interleaved between the configs), its peak memory, and the parameters. Runs
-that the JSON file has already are not repeated: to continue an interrupted comparison, run the same
-command again.
+time of a training step (interleaved between the configs), its peak memory, and the parameters
+that are trained. Runs that the JSON file has already are not repeated: to continue an interrupted
+comparison, run the same command again.
 """
 from argparse import Namespace
 from pathlib import Path
@@ -71,7 +71,7 @@ def main(args: Namespace) -> None:
                               args.cfg_options, folder, args.json or folder / 'results.json',
                               args.repeats, args.jobs)
     table = Table(title=f'{len(args.seeds)} seeds')
-    for column in ('config', 'score', 'parameters, M', 'ms per step', 'times the first', 'MiB'):
+    for column in ('config', 'score', 'trained, M', 'ms per step', 'times the first', 'MiB'):
         table.add_column(column, justify='left' if column == 'config' else 'right')
     for name, result in results.items():
         measured = (

@@ -46,7 +46,7 @@ from rich.table import Table
 
 from cbsa_mm.checkpoints import write_whole
 from cbsa_mm.engine import load_config, report_user_errors
-from cbsa_mm.interpret import count_flops
+from cbsa_mm.interpret import count_flops, count_parameters
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / 'benchmarks'))
@@ -70,10 +70,6 @@ SIZES = {
     'base': (512, 6, 15.1, 7.8),
     'large': (640, 9, 47.3, 22.3),
 }
-
-
-def count_parameters(module: torch.nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
 
 
 def count_classifier(arch: str) -> dict[str, float]:

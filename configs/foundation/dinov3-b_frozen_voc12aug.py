@@ -1,0 +1,10 @@
+# DINOv3 ViT-B/16, frozen, and the CBT decoder on PASCAL VOC 2012 with SBD.
+# No score of ours is known.
+# bash tools/dist_train.sh configs/foundation/dinov3-b_frozen_voc12aug.py 8
+_base_ = [
+    '../_base_/models/foundation-cbt-seg.py', '../_base_/datasets/voc12aug.py',
+    '../_base_/schedules/foundation-20k.py', '../_base_/runtime/mmseg.py'
+]
+model = _base_.model_for_data
+train_dataloader = dict(batch_size=2)
+default_hooks = dict(checkpoint=dict(interval=_base_.train_cfg.val_interval))

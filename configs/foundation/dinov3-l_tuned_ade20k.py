@@ -1,0 +1,8 @@
+# DINOv3 ViT-L/16, tuned together with the CBT decoder on
+# ADE20K: learning rates fall towards the first layers, by EoMT's factor.
+# No score of ours is known.
+# bash tools/dist_train.sh configs/foundation/dinov3-l_tuned_ade20k.py 8
+_base_ = './dinov3-l_frozen_ade20k.py'
+model = dict(backbone=dict(frozen=False))
+optim_wrapper = dict(
+    constructor='LayerDecayOptimWrapperConstructor', paramwise_cfg=dict(layer_decay_rate=0.8))
