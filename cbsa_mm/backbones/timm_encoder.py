@@ -215,7 +215,8 @@ class TimmEncoder(BaseModule):
         except AssertionError as error:  # timm's, of what some models lack
             raise UserError(f'{self.model_name} of timm is no encoder for images of {height} x '
                             f'{width} pixels ({error})') from error
-        maps = [x[:, :, :-(-height // stride), :-(-width // stride)]
+        # ONNX divides towards zero, so there are no negative numbers.
+        maps = [x[:, :, :(height + stride - 1) // stride, :(width + stride - 1) // stride]
                 for x, stride in zip(maps, self.strides)]
         return tuple(x.float() if self.precision else x for x in maps)
 
