@@ -166,7 +166,8 @@ def test_inherited_one_trains(path, tmp_path, monkeypatch):
     assert len(losses) == 2 and np.isfinite(losses).all()
 
 
-@pytest.mark.parametrize('name', ['ade20k', 'camvid', 'cityscapes', 'pascal_context', 'voc12aug'])
+@pytest.mark.parametrize('name', [
+    'ade20k', 'camvid', 'cityscapes', 'clothing', 'pascal_context', 'voc12aug'])
 def test_segmentation_data_are_read_from_the_layout_expected(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cfg = Config.fromfile(CONFIGS / f'_base_/datasets/{name}.py')

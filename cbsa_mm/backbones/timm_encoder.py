@@ -202,7 +202,7 @@ class TimmEncoder(BaseModule):
         low = self.precision and not exporting
         with torch.no_grad(), (torch.autocast(image.device.type, self.precision) if low
                                else nullcontext()):
-            if self.cache is None or exporting:
+            if self.cache is None or exporting or image.is_meta:
                 return self._encode(image)
             return self.cache(self._encode, image)
 
