@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from cbsa_mm.backbones.cbt import ARCHS
 from cbsa_mm.interpret import count_flops
 
+from .foundation import foundation  # noqa: F401 (a part, too)
 from .models import Inference, TrainingStep, make_backbone, make_cbt, make_decoder
 from .timing import interleave, peak_memory, ratio, summarize
 
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 FORMS = ('plain', 'ours', 'deploy')
 DTYPES = {'float32': torch.float32, 'bfloat16': torch.bfloat16}
 DECODER_LAYERS = {'tiny': 3, 'small': 3, 'base': 6, 'large': 9}
+SIDES = (224, 384, 512, 768, 1024, 1536)
 ATTENTIONS = ('softmax', 'CBSA', 'MSSA', 'TSSA')
 
 
@@ -94,7 +96,7 @@ def upsampled(decode: Callable) -> Callable:
 def scaling(args: Namespace) -> dict:
     """Models of width 384 and 12 layers with four attentions, one image of increasing size."""
     results = {}
-    for side in args.sides:
+    for side in args.sides or SIDES:
         images = random_images(1, side, args.device)
         cases = {name: Inference(make_backbone(name, side), images, torch.float32, args.device)
                  for name in ATTENTIONS}

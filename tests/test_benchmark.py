@@ -46,3 +46,11 @@ def test_the_other_parts(benchmark):
     assert set(numbers['scaling']['160']) == {'softmax', 'CBSA', 'MSSA', 'TSSA'}
     assert all(case['memory'] > 0 for case in numbers['scaling']['160'].values())
     assert Image.open('figures/scaling.png').width > 500
+
+
+@pytest.mark.slow
+def test_foundation(benchmark):
+    [cases] = benchmark('foundation', '--archs', 'base', '--sides', 64)['foundation'].values()
+    assert list(cases) == ['encoder', 'CBT', 'Segmenter', 'PMT', 'UPerNet']
+    assert all(case['flops'] > 0 and case['memory'] > 0 for case in cases.values())
+    assert cases['CBT']['parameters'] < cases['Segmenter']['parameters']

@@ -1,5 +1,6 @@
 """Writes a config for one's own data that inherits from a shipped one."""
 import os
+import re
 import shutil
 from difflib import get_close_matches
 from math import ceil
@@ -181,16 +182,23 @@ def _find_shipped(name: str, library: str) -> Config:
 def _choose_sizes(shipped: Config, data: OwnData, crop: int | None) -> dict:
     """The crop, and what depends on it in backbone and decoder."""
     backbone, head = shipped.model.backbone, shipped.model.get('decode_head', {})
-    patch, size = backbone.get('patch_size', 16), backbone.get('img_size', 224)
+    patch, size = _patch_size(backbone), backbone.get('img_size', 224)
     side = size if isinstance(size, int) else min(size)
     if crop is None:
-        crop = max(min(side, data.short_side // 32 * 32), 4 * patch)
+        step = 2 * patch if patch % 16 else 32
+        crop = max(min(side, data.short_side // step * step), 4 * patch)
     elif crop < 4 * patch or crop % patch:
         raise UserError(f'--crop must be a multiple of {patch}, the side of a patch, and at least '
                         f'{4 * patch}, got {crop}')
     fit = {key: _fit_grid(part, crop // patch)
            for key, part in (('backbone', backbone), ('decode_head', head))}
     return dict(crop=crop, **fit)
+
+
+def _patch_size(backbone: dict) -> int:
+    """Pixels per token and side; timm's names tell them, such as vit_small_patch14_dinov2."""
+    named = re.search(r'patch(\d+)', backbone.get('model_name', ''))
+    return int(named[1]) if named else backbone.get('patch_size', 16)
 
 
 def _fit_grid(part: dict, tokens: int) -> str:

@@ -4,7 +4,8 @@ Parts: classifiers (inference and training step, float32 and bfloat16), decoders
 scaling (with image size, and peak memory), memory (of a training step), gemm (fraction of
 the machine's matrix product rate), profile (time of a decoder by operation), runner (mmengine's
 loop vs. the bare step), throughput (images per second at 512 pixels of CBT, ViT, CRATE and ToST,
-T and S, as in the paper's table 7). The plain form computes the same as the released code.
+T and S, as in the paper's table 7), foundation (decoders on DINOv3-B and -L, and these encoders,
+apart; by name only). The plain form computes the same as the released code.
 """
 import sys
 from argparse import Namespace
@@ -19,18 +20,20 @@ from cbsa_mm.arguments import (
     output_folder,
 )
 
-PARTS = ('classifiers', 'decoders', 'scaling', 'memory', 'gemm', 'profile', 'runner', 'throughput')
-SIDES = (224, 384, 512, 768, 1024, 1536)
+PARTS = ('classifiers', 'decoders', 'scaling', 'memory', 'gemm', 'profile', 'runner', 'throughput',
+         'foundation')
 
 
 def parse_args() -> Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument('--parts', nargs='+', choices=PARTS, metavar='PART',
-                        help='parts to run; all by default, throughput only on a GPU')
+                        help='parts to run; all but foundation by default, throughput only on a '
+                        'GPU')
     parser.add_argument('--archs', nargs='+', choices=ARCHS, default=ARCHS,
                         metavar='ARCH', help='tiny, small, base, large; all by default')
-    parser.add_argument('--sides', nargs='+', type=integer(16), default=SIDES, metavar='PIXELS',
-                        help='image sizes of the part scaling; %(default)s by default')
+    parser.add_argument('--sides', nargs='+', type=integer(16), metavar='PIXELS',
+                        help='image sizes of the parts scaling and foundation; 224 to 1536 and '
+                        '512, 640, 1024 by default')
     parser.add_argument('--repeats', type=integer(1), default=15,
                         help='rounds of interleaved calls; fewer for slow parts')
     parser.add_argument('--batch', type=integer(1), default=8,
@@ -75,7 +78,8 @@ def main(args: Namespace) -> None:
     console.print(', '.join(f'{key} {value}' for key, value in machine.items()))
     results = dict(machine=machine, command=' '.join(sys.argv))
     on_cpu = args.device.type == 'cpu'
-    for part in args.parts or [part for part in PARTS if not (on_cpu and part == 'throughput')]:
+    left_out = {'foundation', 'throughput' if on_cpu else None}
+    for part in args.parts or [part for part in PARTS if part not in left_out]:
         results[part] = getattr(parts, part)(args)
         show(part, results[part], console)
         if args.json:  # after every part, so that an interruption loses at most one
