@@ -1,40 +1,58 @@
-"""Keeps features of images in main memory, for decoders on a frozen encoder."""
+"""Keeps features of images in files, for decoders on a frozen encoder."""
 from collections.abc import Callable
 from hashlib import blake2b
+from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from cbsa_mm.checkpoints import write_whole
 
 
 class FeatureCache:
     """Features by the content of the images, so that each image is encoded once.
 
-    This pays if the same pixels come again: a training on fixed crops, or its validation. Images
-    are recognised by their values, hence with random augmentation nothing wrong is returned, but
-    nothing is gained. A mirrored image is another. Each process has a cache of its own, empty at
-    its start. Features differ by rounding from those that are computed in another batch.
+    This pays if the same pixels come again: in trainings on fixed crops, in several of them, and in
+    their validation; the operating system keeps files in memory as it can. Images are recognised by
+    their values, so that with random augmentation nothing wrong is returned, but nothing is gained.
+    A mirrored image is another. Features differ by rounding from those computed in another batch.
 
     Args:
-        gib: GiB of main memory for features; once it is full, no more are kept. An image takes
-            4 bytes for each value of its feature maps.
+        folder: Where the files are, of all encoders and runs. It may be deleted at any time
+            between them.
+        gib: GiB of files in it; once it is full, no more are kept. An image takes 4 bytes for each
+            value of its feature maps.
     """
 
-    def __init__(self, gib: float) -> None:
-        self.room = int(gib * 2**30)
-        self.features = {}
+    def __init__(self, folder: str, gib: float = 10) -> None:
+        self.folder = Path(folder)
+        self.room = int(gib * 2**30) - sum(
+            file.stat().st_size for file in self.folder.glob('*.pth'))
 
-    def __call__(self, encode: Callable[[Tensor], tuple[Tensor, ...]],
-                 image: Tensor) -> tuple[Tensor, ...]:
-        """Gives the feature maps of images (B, C, H, W), which ``encode`` computes if needed."""
-        keys = [blake2b(pixels.tobytes()).digest() for pixels in image.cpu().numpy()]
-        new = [i for i, key in enumerate(keys) if key not in self.features]
-        found = {i: self.features[key] for i, key in enumerate(keys) if i not in new}
-        if new:
-            found |= zip(new, zip(*encode(image[new])))
+    def __call__(self, encode: Callable[[Tensor], tuple[Tensor, ...]], image: Tensor,
+                 identity: bytes) -> tuple[Tensor, ...]:
+        """Gives the feature maps of images.
+
+        Args:
+            encode: Computes those that are not there.
+            image: (B, C, H, W).
+            identity: What tells apart the encoders whose features are in one folder, of at most 64
+                bytes.
+
+        Raises:
+            UserError: If a file can't be written.
+        """
+        files = [self.folder / f'{blake2b(pixels.tobytes(), key=identity).hexdigest()}.pth'
+                 for pixels in image.cpu().numpy()]
+        found = {i: torch.load(file, image.device, weights_only=True)
+                 for i, file in enumerate(files) if file.is_file()}
+        new = [i for i in range(len(files)) if i not in found]
+        found |= zip(new, zip(*encode(image[new]))) if new else {}
         for i in new:
             size = sum(x.numel() * x.element_size() for x in found[i])
             if size <= self.room:
                 self.room -= size
-                self.features[keys[i]] = [x.cpu().clone() for x in found[i]]
-        return tuple(torch.stack([x.to(image.device) for x in level])
-                     for level in zip(*(found[i] for i in range(len(keys)))))
+                self.folder.mkdir(parents=True, exist_ok=True)
+                maps = [x.cpu().clone() for x in found[i]]
+                write_whole(files[i], lambda file, maps=maps: torch.save(maps, file))
+        return tuple(map(torch.stack, zip(*(found[i] for i in range(len(files))))))

