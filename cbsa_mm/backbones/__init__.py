@@ -5,7 +5,10 @@ require('mmengine')
 
 from .attention import build_attention
 from .cbt import CBT
+from .feature_cache import FeatureCache
 from .timm_encoder import TimmEncoder
 from .vit import AdaptedViT, PlainViT
 
-__all__ = ['CBT', 'AdaptedViT', 'PlainViT', 'TimmEncoder', 'build_attention']
+__all__ = [
+    'CBT', 'AdaptedViT', 'FeatureCache', 'PlainViT', 'TimmEncoder', 'build_attention'
+]
