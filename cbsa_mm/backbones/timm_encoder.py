@@ -51,8 +51,8 @@ class TimmEncoder(BaseModule):
         keep_weights: Whether checkpoints have the weights of a frozen encoder.
         precision: Of a frozen encoder: 'bfloat16' or 'float16'; by default as the rest of the
             model. Features are float32, exported models too.
-        cache_cfg: Arguments of :class:`FeatureCache`, such as ``dict(folder='work_dirs/features')``,
-            by which a frozen encoder encodes an image once; for trainings without random
+        cache_cfg: Arguments of :class:`FeatureCache`, by which a frozen encoder encodes an image
+            once, such as ``dict(folder='work_dirs/features')``; for trainings without random
             augmentation.
         frozen_stages: -1 to train all; 0 to freeze the stem; n to freeze n blocks as well.
         drop_path_rate: Stochastic depth, as in timm.
