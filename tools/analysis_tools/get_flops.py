@@ -134,6 +134,7 @@ def count_config(args: Namespace) -> dict[str, dict]:
     """Counts of a config's model, its backbone and the rest."""
     from cbsa_mm.inference import build_model, native_size
     cfg = load_config(args.config, args.cfg_options)
+    cfg.model.backbone.pop('cache_cfg', None)  # all is to be computed
     model = build_model(cfg).eval().requires_grad_(False)
     height, width = (args.shape * 2)[:2] if args.shape else native_size(cfg)
     image = torch.zeros(1, getattr(model.backbone, 'in_channels', 3), height, width)
