@@ -9,6 +9,9 @@ from mmengine.config import Config
 from pages import ROOT, commands
 from PIL import Image
 
+from cbsa_mm.engine.checks import check_pixels, check_width
+from cbsa_mm.inference import build_model
+
 SMALL = ['--cfg-options', 'model.backbone.arch.embed_dims=16', 'model.backbone.arch.num_layers=1',
          'model.backbone.arch.num_heads=2', 'train_dataloader.num_workers=0',
          'val_dataloader.num_workers=0', 'test_dataloader.num_workers=0']
@@ -82,6 +85,35 @@ def test_segmentation(new, masked, run_tool):
         arguments = ['data/images' if word == 'IMAGES' else word for word in arguments]
         run_tool(tool, *arguments, *options)
     assert len([*Path('predictions/vis').iterdir()]) == 10
+
+
+@pytest.mark.parametrize('arguments, name, crop, width', [
+    (['--from', 'dinov2-s_frozen_ade20k'], 'vit_small_patch14_reg4_dinov2.lvd142m', 56, 384),
+    (['--encoder', 'test_vit.r160_in1k'], 'test_vit.r160_in1k', 64, 64),
+])
+def test_segmentation_on_an_encoder_of_timm(arguments, name, crop, width, new, masked):
+    pytest.importorskip('timm')
+    for i in range(4):
+        masked(f'{i}')
+    code, _ = new('lakes', *SEGMENT, *arguments)
+    assert code == 0
+    model = Config.fromfile('lakes/lakes.py').model
+    assert model.backbone.model_name == name and model.backbone.frozen
+    assert model.backbone.img_size == (crop, crop)
+    assert model.decode_head.in_channels == width
+    assert model.data_preprocessor.mean[0] == (127.5 if 'test' in name else 123.675)
+    built = build_model(Config.fromfile('lakes/lakes.py'))
+    check_width(built), check_pixels(built)
+
+
+def test_encoders_that_fit_nothing(new, masked):
+    pytest.importorskip('timm')
+    masked('0'), masked('1')
+    message, _ = new('lakes', *SEGMENT, '--encoder', 'test_vitt')
+    assert 'did you mean test_vit' in message
+    message, _ = new('lakes', *SEGMENT, '--encoder', 'test_vit', '--from', 'cbt-t_camvid')
+    assert '--encoder needs a config with an encoder of timm' in message
+
 
 
 def test_classification(new, birds, run_tool):

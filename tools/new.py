@@ -33,6 +33,10 @@ def parse_args() -> Namespace:
                         'segmentation, which downloads pretrained weights of its encoder '
                         '(cbt-t_camvid is small and starts from scratch), and cbt-t_shapes-cls in '
                         'classification, small and from scratch')
+    parser.add_argument('--encoder', metavar='NAME',
+                        help="for segmentation: timm's name of a pretrained encoder, such as "
+                        'vit_small_patch14_reg4_dinov2.lvd142m, which is frozen; '
+                        'dinov3-b_frozen_ade20k is the config then, if no other is given')
     parser.add_argument('--crop', type=integer(1), metavar='N',
                         help="side of the training images in pixels; that of NAME by default, or "
                         'less if the images are smaller')
@@ -61,6 +65,18 @@ def read_names(path: Path | None) -> list[str] | None:
     return names
 
 
+def look_at_encoder(name: str):
+    """What a config needs to know of one of timm's encoders; its weights are not fetched."""
+    import torch
+
+    from cbsa_mm.backbones import TimmEncoder
+    from cbsa_mm.datasets import Encoder
+    from cbsa_mm.errors import building
+    with building('--encoder'), torch.device('meta'):
+        found = TimmEncoder(name)
+    return Encoder(name, found.patch_size, found.out_channels[-1], found.mean, found.std)
+
+
 def main(args: Namespace) -> None:
     from cbsa_mm.datasets import look_at_class_folders, look_at_masks, write_new
     split = dict(names=read_names(args.classes), val_share=args.val_share, seed=args.seed)
@@ -68,8 +84,10 @@ def main(args: Namespace) -> None:
         data = look_at_masks(args.images, args.masks, **split)
     else:
         data = look_at_class_folders(args.images, **split)
-    base = args.base or ('cbt-s_ade20k' if args.masks else 'cbt-t_shapes-cls')
-    config, checkpoint = write_new(args.folder, data, base, args.crop, args.epochs)
+    base = args.base or ('dinov3-b_frozen_ade20k' if args.encoder else 'cbt-s_ade20k'
+                         if args.masks else 'cbt-t_shapes-cls')
+    encoder = look_at_encoder(args.encoder) if args.encoder else None
+    config, checkpoint = write_new(args.folder, data, base, args.crop, args.epochs, encoder)
     print(f'{len(data.classes)} classes: {", ".join(data.classes[:10])}'
           f'{", ..." if len(data.classes) > 10 else ""}')
     print(f'{config}, with lists of {len(data.train)} images to train on and {len(data.val)} to '

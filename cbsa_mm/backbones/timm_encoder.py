@@ -109,6 +109,8 @@ class TimmEncoder(BaseModule):
             self.encoder.set_grad_checkpointing()
         self.num_frozen = sum(p.numel() for p in self.encoder.parameters()) if frozen else 0
         if frozen:
+            from timm.layers import freeze_batch_norm_2d
+            self.encoder = freeze_batch_norm_2d(self.encoder)  # which no process synchronizes
             make_buffers(self.encoder, persistent=keep_weights)
         elif frozen_stages >= 0:
             for name, parameter in self.encoder.named_parameters():

@@ -2,6 +2,7 @@
 import os
 import re
 import shutil
+from dataclasses import dataclass
 from difflib import get_close_matches
 from math import ceil
 from pathlib import Path
@@ -38,7 +39,7 @@ palette = {palette}
 crop_size = ({crop}, {crop})
 scale = ({longest}, {crop})
 model = dict(
-    data_preprocessor=dict(size=crop_size),
+    data_preprocessor=dict(size=crop_size{preprocessor}),
     backbone=dict(img_size=crop_size{backbone}),
     decode_head=dict(num_classes=len(classes){decode_head}){test_cfg})
 
@@ -129,8 +130,26 @@ default_hooks = dict(
 GRID_SIZES = {'CBT': 8, 'CBTMaskTransformerHead': 10}
 
 
+@dataclass
+class Encoder:
+    """An encoder of timm that a segmenter gets.
+
+    Attributes:
+        name: Its name in timm.
+        patch: Pixels per token and side.
+        width: Channels of its features.
+        mean: Means of its training's pixels, from 0 to 255,
+        std: and their standard deviations.
+    """
+    name: str
+    patch: int
+    width: int
+    mean: list[float]
+    std: list[float]
+
+
 def write_new(folder: Path, data: OwnData, base: str, crop: int | None = None,
-              epochs: int | None = None) -> tuple[Path, str]:
+              epochs: int | None = None, encoder: Encoder | None = None) -> tuple[Path, str]:
     """Writes a new folder with a config and lists of images: all of it, or nothing.
 
     Args:
@@ -141,6 +160,7 @@ def write_new(folder: Path, data: OwnData, base: str, crop: int | None = None,
             images.
         epochs: How often each image is trained on; by default 64 times in segmentation, or as
             often as makes 2000 iterations (20 are the least), and 100 times in classification.
+        encoder: Replaces the one of ``base``, which has one of timm.
 
     Returns:
         The config, and the name of the checkpoint that its training ends with.
@@ -151,7 +171,7 @@ def write_new(folder: Path, data: OwnData, base: str, crop: int | None = None,
     segmentation = data.dataset['type'] == 'BaseSegDataset'
     shipped = _find_shipped(base, 'mmseg' if segmentation else 'mmpretrain')
     path = folder / f'{folder.resolve().name}.py'
-    sizes = _choose_sizes(shipped, data, crop)
+    sizes = _choose_sizes(shipped, data, crop, encoder)
     write = _segmentation if segmentation else _classification
     text, checkpoint = write(shipped, data, sizes, epochs, head=(
         f'# {len(data.train)} images to train on and {len(data.val)} to validate on, '
@@ -179,10 +199,15 @@ def _find_shipped(name: str, library: str) -> Config:
     return cfg
 
 
-def _choose_sizes(shipped: Config, data: OwnData, crop: int | None) -> dict:
-    """The crop, and what depends on it in backbone and decoder."""
+def _choose_sizes(shipped: Config, data: OwnData, crop: int | None,
+                  encoder: Encoder | None) -> dict:
+    """The crop, and what depends on it and on the encoder in the model."""
     backbone, head = shipped.model.backbone, shipped.model.get('decode_head', {})
-    patch, size = _patch_size(backbone), backbone.get('img_size', 224)
+    if encoder and backbone.type != 'TimmEncoder':
+        raise UserError('--encoder needs a config with an encoder of timm: leave out --from, or '
+                        'take one of foundation/')
+    patch, size = (encoder.patch if encoder else _patch_size(backbone),
+                   backbone.get('img_size', 224))
     side = size if isinstance(size, int) else min(size)
     if crop is None:
         step = 2 * patch if patch % 16 else 32
@@ -192,7 +217,14 @@ def _choose_sizes(shipped: Config, data: OwnData, crop: int | None) -> dict:
                         f'{4 * patch}, got {crop}')
     fit = {key: _fit_grid(part, crop // patch)
            for key, part in (('backbone', backbone), ('decode_head', head))}
-    return dict(crop=crop, **fit)
+    if encoder:
+        # As many layers as the paper's decoders of ViTs.
+        num_layers = 3 if encoder.width < 768 else 6 if encoder.width < 1024 else 9
+        mean, std = ([round(x, 3) for x in values] for values in (encoder.mean, encoder.std))
+        fit['backbone'] += f', model_name={encoder.name!r}'
+        fit['decode_head'] += f', in_channels={encoder.width}, num_layers={num_layers}'
+        fit['preprocessor'] = f', mean={mean}, std={std}'
+    return dict(preprocessor='', crop=crop) | fit
 
 
 def _patch_size(backbone: dict) -> int:

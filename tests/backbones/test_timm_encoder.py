@@ -11,7 +11,7 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from cbsa_mm.backbones import TimmEncoder
-from cbsa_mm.engine.checks import check_model
+from cbsa_mm.engine.checks import check_pixels, check_width
 from cbsa_mm.errors import UserError
 from cbsa_mm.inference import build_model, load_model
 
@@ -188,10 +188,11 @@ def test_predicts_images_of_different_sizes(mode, weights):
 ])
 def test_refuses_a_preprocessor_or_head_for_others(change, message, weights):
     cfg = read('dinov3-b_frozen_ade20k', weights)
-    check_model(build_model(cfg))
+    check_width(build_model(cfg)), check_pixels(build_model(cfg))
     cfg.merge_from_dict(dict(model=change))
+    model = build_model(cfg)
     with pytest.raises(UserError, match=message):
-        check_model(build_model(cfg))
+        check_width(model), check_pixels(model)
 
 
 @pytest.mark.parametrize('path', sorted(CONFIGS.glob('foundation/*.py')), ids=lambda x: x.stem)
@@ -203,7 +204,7 @@ def test_configs_normalise_as_the_encoder_was_trained(path):
     model = nn.Module()
     model.backbone = backbone
     model.data_preprocessor = MODELS.build(cfg.model.data_preprocessor)
-    check_model(model)
+    check_pixels(model)
     assert backbone.pretrained is True and timm.is_model_pretrained(backbone.model_name)
 
 
