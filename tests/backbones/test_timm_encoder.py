@@ -41,7 +41,10 @@ def weights(tmp_path_factory):
 @pytest.mark.parametrize('name', [
     *ENCODERS, *(pytest.param(name, marks=pytest.mark.slow) for name in LARGE)])
 def test_any_size_and_every_parameter_takes_part(name, channels):
-    levels = (0, 1, 2, 3) if name in ('test_convnext', 'swin_tiny_patch4_window7_224') else (2, -1)
+    pyramid = name in ('test_convnext', 'swin_tiny_patch4_window7_224')
+    if pyramid and [*map(int, timm.__version__.split('.')[:3])] < [1, 0, 31]:
+        pytest.skip('before timm 1.0.31, Swin takes one size, and ConvNeXt keeps a norm unused')
+    levels = (0, 1, 2, 3) if pyramid else (2, -1)
     encoder = build(name, in_channels=channels, out_indices=levels, drop_path_rate=0.1)
     for height, width in ((70, 70), (97, 131)):
         maps = encoder(torch.randn(2, channels, height, width))
