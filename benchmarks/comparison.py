@@ -44,8 +44,8 @@ def compare_configs(configs: list[Path], seeds: list[int], options: dict, folder
         For each of ``configs`` by its name: ``config``, the settings; ``runs`` by seed with
         ``score`` (the last validation's, in percent), ``curve`` (all validations') and
         ``seconds``; ``scores``, their ``mean`` and standard deviation ``std``; and, if measured,
-        the number of trained ``parameters``, the step's ``median``, ``low``, ``high`` (seconds), ``ratio`` and peak
-        ``memory`` (bytes).
+        the number of trained ``parameters``, the step's ``median``, ``low``, ``high`` (seconds),
+        ``ratio`` and peak ``memory`` (bytes).
 
     Raises:
         UserError: If two files have the same name, a run fails, or ``file`` has runs
