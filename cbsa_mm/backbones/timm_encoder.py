@@ -129,6 +129,9 @@ class TimmEncoder(BaseModule):
                     self.model_name, in_chans=self.in_channels, **any_size, **kwargs)
                 if self.adapt_cfg is not None:
                     replace_attention(model, AdaptedMHSA, **self.adapt_cfg)
+                rope = getattr(model, 'rope', None)
+                if type(rope).__name__ == 'RotaryEmbeddingDinoV3':
+                    model.rope = ExportableRope(rope)
                 return model
             except TypeError as error:
                 if not any_size or not set(any_size) & set(str(error).split("'")):
@@ -272,6 +275,29 @@ class TimmEncoder(BaseModule):
             raise ValueError(f'out_indices must list, in ascending order, some of the {count} '
                              f'blocks or stages, got {out_indices}')
         return found
+
+
+class ExportableRope(nn.Module):
+    """DINOv3's rotary embeddings, which timm fixes to one grid when a model is exported.
+
+    Args:
+        rope: timm's.
+    """
+
+    def __init__(self, rope: nn.Module) -> None:
+        super().__init__()
+        self.rope = rope
+
+    def get_embed(self, shape: tuple[int, int]) -> Tensor:
+        """Sines and cosines (H * W, 2 p) of a grid (H, W), for heads of width p."""
+        if not is_exporting():
+            return self.rope.get_embed(shape=shape)
+        # Centres of the patches, from -1 to 1 along each side.
+        centres = [(2 * torch.arange(side, device=self.rope.periods.device) + 1) / side - 1
+                   for side in shape]
+        centres = torch.stack(torch.meshgrid(*centres, indexing='ij'), dim=-1).flatten(0, 1)
+        angles = (2 * torch.pi * centres[:, :, None] / self.rope.periods).flatten(1).tile(2)
+        return torch.cat([angles.sin(), angles.cos()], dim=-1)
 
 
 def make_buffers(module: nn.Module, persistent: bool) -> None:

@@ -10,7 +10,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmseg.structures import SegDataSample
 from torch import nn
 
-from cbsa_mm.backbones import TimmEncoder
+from cbsa_mm.backbones import TimmEncoder, timm_encoder
 from cbsa_mm.engine.checks import check_pixels, check_width
 from cbsa_mm.errors import UserError
 from cbsa_mm.inference import build_model, load_model
@@ -62,6 +62,13 @@ def test_features_are_those_of_timm(name):
     if expected.ndim == 3:
         expected = expected[:, encoder.encoder.num_prefix_tokens:].mT.unflatten(2, (6, 8))
     assert torch.equal(encoder(image)[0], expected)
+
+
+def test_rotary_embeddings_of_an_export_are_those_of_timm(monkeypatch):
+    rope = build('vit_small_patch16_dinov3').encoder.rope.eval()
+    expected = rope.get_embed((5, 7))
+    monkeypatch.setattr(timm_encoder, 'is_exporting', lambda: True)
+    assert torch.equal(rope.get_embed((5, 7)), expected)
 
 
 def test_a_frozen_encoder_has_no_weights_of_its_own(weights):
