@@ -50,7 +50,7 @@ class TimmEncoder(BaseModule):
         frozen: Whether to run the encoder in evaluation mode, without gradients.
         keep_weights: Whether checkpoints have the weights of a frozen encoder.
         precision: Of a frozen encoder: 'bfloat16' or 'float16'; by default as the rest of the
-            model. Features are float32, exported models too.
+            model. Its features are float32, and so are exported models.
         cache_cfg: Arguments of :class:`FeatureCache`, by which a frozen encoder encodes an image
             once, such as ``dict(folder='work_dirs/features')``; for trainings without random
             augmentation.
@@ -129,17 +129,13 @@ class TimmEncoder(BaseModule):
                     self.model_name, in_chans=self.in_channels, **any_size, **kwargs)
                 if self.adapt_cfg is not None:
                     replace_attention(model, AdaptedMHSA, **self.adapt_cfg)
-                rope = getattr(model, 'rope', None)
-                if type(rope).__name__ == 'RotaryEmbeddingDinoV3':
-                    model.rope = ExportableRope(rope)
+                if isinstance(getattr(model, 'rope', None), timm.layers.RotaryEmbeddingDinoV3):
+                    model.rope = ExportableRope(model.rope)
                 return model
-            except TypeError as error:
-                if not any_size or not set(any_size) & set(str(error).split("'")):
-                    reason = error
-                    break
             except Exception as error:  # timm's are of many kinds
                 reason = error
-                break
+                if not any(key in str(error) for key in any_size):
+                    break
         known = timm.list_models() + timm.list_pretrained()
         close = get_close_matches(self.model_name, known, 3)
         raise ValueError(f"timm {timm.__version__} can't build {self.model_name!r} ({reason})"
@@ -184,6 +180,7 @@ class TimmEncoder(BaseModule):
 
     def _load_from_state_dict(self, *args) -> None:
         """Gets the weights that a checkpoint lacks."""
+        self.__dict__.pop('_identity', None)
         if self.frozen and not self.encoder.state_dict():
             self.init_weights()
         super()._load_from_state_dict(*args)
@@ -226,7 +223,7 @@ class TimmEncoder(BaseModule):
         # ONNX divides towards zero, so there are no negative numbers.
         maps = [x[:, :, :(height + stride - 1) // stride, :(width + stride - 1) // stride]
                 for x, stride in zip(maps, self.strides)]
-        return tuple(x.float() if self.precision else x for x in maps)
+        return tuple(x.float() if self.frozen else x for x in maps)
 
     @cached_property
     def _identity(self) -> bytes:
