@@ -15,8 +15,8 @@ class FeatureCache:
     This pays if the same pixels come again: in trainings on fixed crops, in several of them, and in
     their validation; the operating system keeps files in memory as it can. Images are recognised by
     their values, so that with random augmentation nothing wrong is returned, but nothing is gained.
-    A mirrored image is another. By rounding, features depend on the batch and the precision in which
-    they were computed.
+    A mirrored image is another. By rounding, features depend on the batch and the precision that
+    they were computed in.
 
     Args:
         folder: Where the files are, of all encoders and runs. It may be deleted at any time
