@@ -14,6 +14,6 @@ from .survey import Survey, survey
 
 __all__ = [
     'CheckLabels', 'CheckedPipeline', 'Encoder', 'ShapesDataset', 'Survey', 'build_dataset',
-    'dataset_parts', 'find_test_dataset', 'guard_dataset',
-    'look_at_class_folders', 'look_at_masks', 'read_metainfo', 'survey', 'write_new'
+    'dataset_parts', 'find_test_dataset', 'guard_dataset', 'look_at_class_folders',
+    'look_at_masks', 'read_metainfo', 'survey', 'write_new'
 ]
