@@ -69,6 +69,7 @@ def refuses(run_tool):
     ('convert_checkpoint c.pth ../{here}/c.pth', 'c.pth is another argument too'),
     # Numbers.
     ('predict c.py c.pth image.png --opacity nan', '--opacity: it takes numbers from 0 to 1'),
+    ('export c.py c.pth --opset 1', '--opset: it takes whole numbers, from 17 to 25, not 1'),
     ('perturb c.py c.pth --stds 0.1 0', '--stds: it takes positive numbers, not 0'),
     ('compare c.py --seeds 0 0', '--seeds: give each once'),
     # Devices and options.

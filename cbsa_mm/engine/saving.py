@@ -153,7 +153,7 @@ def list_checkpoints(cfg: Config) -> list[Path]:
     the work dir names, which is the last one, even if it is missing.
     """
     work_dir = Path(cfg.work_dir).absolute()
-    hook = cfg.get('default_hooks', {}).get('checkpoint') or {}
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
     folders, names, last = {work_dir}, [r'(?:iter|epoch)_(\d+)\.pth'], []
     if hook.get('out_dir'):
         folders.add(Path(hook['out_dir']).absolute() / work_dir.name)
