@@ -17,7 +17,7 @@ from mmengine.config import Config
 from pages import PAGES, ROOT, blocks, commands
 from PIL import Image
 
-from cbsa_mm.checkpoints import convert
+from cbsa_mm.checkpoints import CRATE_ALPHA_CLASSIFIER, convert
 from cbsa_mm.compat import HAS_TORCH_EXPORT
 from cbsa_mm.datasets.shapes import render
 from cbsa_mm.inference import build_model
@@ -92,9 +92,10 @@ def project(tmp_path_factory):
     project = tmp_path_factory.mktemp('project')
     for name in ('tools', 'examples', 'benchmarks', 'tests'):
         (project / name).symlink_to(ROOT / name)
-    for folder in ('images', 'weights', 'work_dirs', 'configs/cbt', 'configs/comparison'):
+    kinds = ('configs/cbt', 'configs/comparison', 'configs/crate_alpha')
+    for folder in ('images', 'weights', 'work_dirs', *kinds):
         (project / folder).mkdir(parents=True)
-    for path in (*ROOT.glob('configs/cbt/*.py'), *ROOT.glob('configs/comparison/*.py')):
+    for path in (path for kind in kinds for path in ROOT.glob(f'{kind}/*.py')):
         write_config(path, project / path.relative_to(ROOT))
     write_config(ROOT / 'configs/cbt/cbt-t_shapes.py', project / 'configs/cbt/crate_shapes.py',
                  attn_cfg=dict(type='MSSA'))
@@ -142,6 +143,10 @@ def write_released(project):
     segmenter = released_models.make_segmenter(16, 6, 3, side=128, classes=6)
     (project / 'cbt_small_ade20k').mkdir()
     torch.save(dict(model=segmenter), project / 'cbt_small_ade20k/checkpoint.pth')
+    alpha = released_models.make(
+        CRATE_ALPHA_CLASSIFIER, embed_dims=16, num_layers=6, inner_dims=16, in_channels=3,
+        patch_size=16, num_tokens=65, num_classes=5)
+    torch.save(alpha, project / 'crate_alpha_B16.pth')
     vit = released_models.make_augreg(16, 6, 2, 65)
     np.savez(project / 'vit-s.npz', **{name: tensor.numpy() for name, tensor in vit.items()})
     for name, weights in (('vit-s', vit), ('cbt-s', classifier), ('cbt-s_ade20k', segmenter)):
