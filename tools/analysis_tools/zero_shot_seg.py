@@ -157,12 +157,13 @@ def main(args: Namespace) -> None:
         images = open_voc(args.voc)
     else:
         data = args.data or args.models[0][0]
-        images = open_test_set(load_config(data), args.foreground, args.boundary_width)
+        images = open_test_set(
+            load_config(data, args.cfg_options), args.foreground, args.boundary_width)
     total = len(images.dataset)
     indices = torch.linspace(0, total - 1, min(args.num or total, total)).long().tolist()
     results, rows = [], []
     for config, checkpoint in args.models:
-        cfg = load_config(config)
+        cfg = load_config(config, args.cfg_options)
         size = find_size(cfg, args.size)
         weights = 'random weights' if checkpoint == 'none' else Path(checkpoint).stem
         name = f'{Path(config).stem}, {weights}'
