@@ -159,6 +159,24 @@ def test_class_weights_beside_ignored_pixels(head):
     torch.testing.assert_close(head.loss(features, data, {})['loss_ce'], expected)
 
 
+@pytest.mark.parametrize('cfg', [
+    dict(loss_decode=[dict(type='WeightedCrossEntropyLoss', class_weight=[0.5, 1., 2.]),
+                      dict(type='DiceLoss')]),
+    dict(loss_decode=dict(type='LovaszLoss', reduction='none')),
+    dict(sampler=dict(type='OHEMPixelSampler', thresh=0.7, min_kept=10)),
+    dict(sampler=dict(type='OHEMPixelSampler', min_kept=10), loss_decode=dict(
+        type='WeightedCrossEntropyLoss', avg_non_ignore=True, class_weight=[0.5, 1., 2.])),
+])
+def test_other_losses_and_hard_example_mining(cfg):
+    head = CBTMaskTransformerHead(16, num_classes=3, **cfg)
+    labels = torch.randint(3, (1, 8, 8))
+    labels[:, 4:] = 255
+    data = [SegDataSample(gt_sem_seg=PixelData(data=labels))]
+    losses = head.loss([torch.randn(1, 16, 8, 8)], data, {})
+    sum(value for name, value in losses.items() if 'loss' in name).backward()
+    assert all(p.grad.isfinite().all() for p in head.parameters())
+
+
 def test_attn_cfg_without_type_changes_the_default():
     head = CBTMaskTransformerHead(16, num_classes=3, attn_cfg=dict(grid_size=4))
     assert head.layers[0].attn.representatives.grid_size == 4
