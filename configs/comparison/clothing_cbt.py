@@ -18,7 +18,7 @@ model = dict(
         cache_cfg=dict(folder='work_dirs/features', gib=2)),
     decode_head=dict(in_channels=384, num_layers=3, num_classes=10),
     test_cfg=dict(_delete_=True, mode='whole'))
-max_iters = 1000
+max_iters = 400
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, begin=0, end=50, by_epoch=False),
     dict(type='PolyLR', power=0.9, begin=50, end=max_iters, by_epoch=False),
