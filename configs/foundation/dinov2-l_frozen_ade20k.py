@@ -2,15 +2,7 @@
 # whole patches.
 # No score of ours is known.
 # bash tools/dist_train.sh configs/foundation/dinov2-l_frozen_ade20k.py 8
-_base_ = [
-    '../_base_/models/foundation-cbt-seg.py', '../_base_/datasets/ade20k-518.py',
-    '../_base_/schedules/foundation.py', '../_base_/runtime/mmseg.py'
-]
-size = (518, 518)
+_base_ = './dinov2-s_frozen_ade20k.py'
 model = dict(
-    data_preprocessor=dict(size=size),
-    backbone=dict(model_name='vit_large_patch14_reg4_dinov2.lvd142m', img_size=size),
-    decode_head=dict(in_channels=1024, num_layers=9),
-    test_cfg=dict(crop_size=size, stride=(486, 486)))
-train_dataloader = dict(batch_size=2)
-default_hooks = dict(checkpoint=dict(interval=_base_.train_cfg.val_interval))
+    backbone=dict(model_name='vit_large_patch14_reg4_dinov2.lvd142m'),
+    decode_head=dict(in_channels=1024, num_layers=9))
