@@ -43,9 +43,9 @@ def compare_configs(configs: list[Path], seeds: list[int], options: dict, folder
     Returns:
         For each of ``configs`` by its name: ``config``, the settings; ``runs`` by seed with
         ``score`` (the last validation's, in percent), ``curve`` (all validations') and
-        ``seconds``; ``scores``, their ``mean`` and standard deviation ``std``; and, if measured,
-        the number of trained ``parameters``, the step's ``median``, ``low``, ``high`` (seconds),
-        ``ratio`` and peak ``memory`` (bytes).
+        ``seconds``; the ``scores`` of ``seeds``, their ``mean`` and standard deviation ``std``;
+        and, if measured, the number of trained ``parameters``, the step's ``median``, ``low``,
+        ``high`` (seconds), ``ratio`` and peak ``memory`` (bytes).
 
     Raises:
         UserError: If two files have the same name, a run fails, or ``file`` has runs
@@ -62,6 +62,11 @@ def compare_configs(configs: list[Path], seeds: list[int], options: dict, folder
             raise UserError(f'{file} has results of {config.stem} with other options, or of '
                             f'another version of {config}: use another --json')
     _train_all(configs, seeds, options, folder, results, jobs, lambda: _write(file, document))
+    for config in configs:
+        result = results[config.stem]
+        scores = [result['runs'][str(seed)]['score'] for seed in seeds]
+        std = statistics.stdev(scores) if len(scores) > 1 else 0.
+        result |= dict(scores=scores, mean=statistics.mean(scores), std=std)
     if repeats:
         for name, measured in _measure(configs, options, repeats).items():
             results[name] |= measured
@@ -98,11 +103,7 @@ def _train_all(configs: list[Path], seeds: list[int], options: dict, folder: Pat
         try:
             for run in as_completed(runs):
                 config, seed = runs[run]
-                result = results[config.stem]
-                result['runs'][seed] = run.result()
-                scores = [run['score'] for run in result['runs'].values()]
-                std = statistics.stdev(scores) if len(scores) > 1 else 0.
-                result |= dict(scores=scores, mean=statistics.mean(scores), std=std)
+                results[config.stem]['runs'][seed] = run.result()
                 write()
                 progress.advance(bar)
         except UserError:

@@ -63,11 +63,16 @@ def test_compares(run_tool, images, fast_starts, capsys):
     assert 'cifar10_hybrid' in capsys.readouterr().out
     assert Image.open('scores.png').width > 500
 
+    # One of the two again, beside a run of another seed: nothing is trained, nothing is lost.
+    document = json.loads(file.read_text())
+    runs = document['results']['cifar10_cbt']['runs']
+    runs['0']['score'], runs['7'] = 12.5, runs['0'] | dict(score=90.)
+    file.write_text(json.dumps(document))
+    run_tool(*command[:2], *command[3:])
     written = file.read_text()
-    run_tool(*command[:2], *command[3:])  # one of the two again: nothing is trained, nothing lost
-    again = json.loads(file.read_text())['results']
-    assert [again[name]['runs'] for name in results] == [r['runs'] for r in results.values()]
-    file.write_text(written)
+    again = json.loads(written)['results']
+    assert [again[name]['runs'] for name in results] == [runs, results['cifar10_hybrid']['runs']]
+    assert again['cifar10_cbt']['scores'] == [12.5]
     with pytest.raises(SystemExit, match='has results of cifar10_cbt with other options'):
         run_tool(*command, 'train_dataloader.batch_size=5')
     assert file.read_text() == written
