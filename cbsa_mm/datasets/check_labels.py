@@ -52,9 +52,12 @@ class CheckLabels:
                 f'{results["ori_shape"]}: mend one of them. If EXIF has the image turned, set '
                 "color_type='color_ignore_orientation' in LoadImageFromFile")
         with suppress(OSError), Image.open(path) as image:  # not local, or of another kind
-            if image.mode.startswith(('I', 'F')) and np.max(image) > 255:
-                raise DataError(f'label map {path} has values above 255, of which the lowest eight '
-                                'bits would be kept: convert it')
+            if image.mode.startswith(('I', 'F')):  # of more than eight bits a pixel
+                values = np.asarray(image)
+                if values.min() < 0 or values.max() > 255:
+                    raise DataError(f'label map {path} has values from {values.min()} to '
+                                    f'{values.max()}, of which the lowest eight bits would be '
+                                    'kept: convert it to classes below 255')
         wrong = [value for value in self._find_wrong(labels) if value != self.ignore_index]
         if wrong:
             raise DataError(

@@ -205,7 +205,8 @@ def compare_trainings(runner: Runner, checkpoint: dict, name: str) -> None:
         raise UserError(f"{name} can't be resumed with another config, since that would mix two "
                         f'trainings: {", ".join(mixed[:3])}. Restore that, or start anew from its '
                         'weights: give it as load_from, without --resume')
-    texts = checkpoint['meta'].get('cfg', ''), runner.cfg.pretty_text
+    now = runner.cfg.pretty_text
+    texts = checkpoint['meta'].get('cfg', now), now
     lines = [*unified_diff(*(text.splitlines() for text in texts), n=0)][2:]  # without names
     changes = [line for line in lines if line[0] in '-+' and line[1:] and not OF_A_CALL.match(line)]
     if changes:

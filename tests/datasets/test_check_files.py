@@ -93,8 +93,9 @@ def test_label_of_an_image_outside_the_classes(classification):
     (encode(LABELS + 50), r'a.png has values \[150, .*outside the 150 classes: expected 0..149, or '
      r'255 .*\(after reduce_zero_label\)'),
     (PNG, r'a.png has shape \(12, 16, 3\): it must hold one class a pixel, not a colour'),
-    (encode(LABELS.astype(np.uint16) + 256), 'a.png has values above 255, of which '
+    (encode(LABELS.astype(np.uint16) + 256), r'a.png has values from \d+ to \d+, of which '
      'the lowest eight bits would be kept'),
+    (encode(LABELS.astype(np.int32) - 90, 'TIFF'), r'a.png has values from -\d+ to '),
 ])
 def test_faulty_label_maps_are_named(labels, message, segmentation):
     with pytest.raises(DataError, match=f'label map .*/annotations/validation/{message}'):

@@ -150,6 +150,7 @@ def test_what_the_config_has_changed_is_told(tmp_path, monkeypatch):
     saved = dict(meta=dict(cfg=runner.cfg.pretty_text), optimizer=runner.optim_wrapper.state_dict())
     runner.cfg.update(resume=True, load_from='a.pth')
     compare_trainings(runner, saved, 'a.pth')
+    compare_trainings(runner, saved | dict(meta={}), 'a.pth')  # of another origin
     assert told == []
     runner.cfg.log_level = 'INFO'
     compare_trainings(runner, saved, 'a.pth')
