@@ -131,8 +131,8 @@ def test_predictions_let_the_image_through():
 def test_explorer(name, serve, browser):
     with serve(name) as address:
         page, everything = Page(browser, address), ('seen', 'row', 'coefficients', 'region')
-        classes = page.find('#predicted').text
-        assert any(word in classes for word in ('background', *SHAPES))
+        page.wait.until(lambda _: any(word in page.find('#predicted').text
+                                      for word in ('background', *SHAPES)), 'the classes')
         with page.changed(*everything):
             page.click('seen', 0.2, -0.3)
         for picture in ('regions', 'coefficients'):

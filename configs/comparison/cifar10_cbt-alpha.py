@@ -2,5 +2,5 @@
 # python tools/train.py configs/comparison/cifar10_cbt-alpha.py
 _base_ = './cifar10_cbt.py'
 model = dict(
-    backbone=dict(arch=dict(embed_dims=38, num_heads=2), ffn_cfg=dict(type='ODL')),
-    head=dict(in_channels=38))
+    backbone=dict(arch=dict(embed_dims=40, num_heads=2), ffn_cfg=dict(type='ODL')),
+    head=dict(in_channels=40))

@@ -3,7 +3,7 @@
 _base_ = './cifar10_cbt.py'
 model = dict(
     backbone=dict(
-        arch=dict(embed_dims=38, num_heads=2),
+        arch=dict(embed_dims=40, num_heads=2),
         attn_cfg=dict(_delete_=True, type='MSSA'),
         ffn_cfg=dict(type='ODL')),
-    head=dict(in_channels=38))
+    head=dict(in_channels=40))

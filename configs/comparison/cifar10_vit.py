@@ -3,7 +3,7 @@
 _base_ = './cifar10_cbt.py'
 model = dict(
     backbone=dict(
-        arch=dict(embed_dims=36),
+        arch=dict(embed_dims=36, num_heads=2),
         attn_cfg=dict(_delete_=True, type='MHSA'),
         ffn_cfg=dict(type='MLP')),
     head=dict(in_channels=36))
