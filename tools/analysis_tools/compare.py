@@ -51,6 +51,7 @@ import os
 import sys
 
 import torch
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -70,7 +71,7 @@ def main(args: Namespace) -> None:
     results = compare_configs([Path(config) for config in args.configs], args.seeds,
                               args.cfg_options, folder, args.json or folder / 'results.json',
                               args.repeats, args.jobs)
-    table = Table(title=f'{len(args.seeds)} seeds')
+    table = Table(title=f'{len(args.seeds)} seeds', box=box.MARKDOWN)
     for column in ('config', 'score', 'trained, M', 'ms per step', 'times the first', 'MiB'):
         table.add_column(column, justify='left' if column == 'config' else 'right')
     for name, result in results.items():

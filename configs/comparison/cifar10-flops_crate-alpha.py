@@ -1,0 +1,4 @@
+# CRATE-alpha of a width that costs as many FLOPs as cifar10_cbt, within 6 %.
+# python tools/train.py configs/comparison/cifar10-flops_crate-alpha.py
+_base_ = './cifar10_crate-alpha.py'
+model = dict(backbone=dict(arch=dict(embed_dims=34)), head=dict(in_channels=34))

@@ -1,0 +1,4 @@
+# ToST of a width that costs as many FLOPs as cifar10_cbt, within 6 %.
+# python tools/train.py configs/comparison/cifar10-flops_tost.py
+_base_ = './cifar10_tost.py'
+model = dict(backbone=dict(arch=dict(embed_dims=68)), head=dict(in_channels=68))
