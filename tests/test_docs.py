@@ -121,6 +121,8 @@ def write_config(source, target, **backbone):
                                          pretrained=False, img_size=(128, 128))
     else:
         model.backbone.update(arch=ARCH, img_size=(128, 128), patch_size=16, **backbone)
+        if isinstance(model.backbone.get('attn_cfg'), list):
+            model.backbone.attn_cfg = model.backbone.attn_cfg[:3] + model.backbone.attn_cfg[-3:]
     if scope == 'mmseg':
         model.data_preprocessor = cfg.model.data_preprocessor
         model.decode_head.update(in_channels=width, num_classes=6)

@@ -2,6 +2,7 @@
 from collections.abc import Callable
 from hashlib import blake2b
 from pathlib import Path
+from uuid import uuid4
 
 import torch
 from torch import Tensor
@@ -55,5 +56,7 @@ class FeatureCache:
                 self.room -= size
                 self.folder.mkdir(parents=True, exist_ok=True)
                 maps = [x.cpu().clone() for x in found[i]]
-                write_whole(files[i], lambda file, maps=maps: torch.save(maps, file))
+                own = files[i].with_suffix(f'.{uuid4().hex}.pth')  # others may write the same
+                write_whole(own, lambda file, maps=maps: torch.save(maps, file))
+                own.replace(files[i])
         return tuple(map(torch.stack, zip(*(found[i] for i in range(len(files))))))

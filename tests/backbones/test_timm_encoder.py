@@ -11,6 +11,7 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from cbsa_mm.backbones import TimmEncoder, timm_encoder
+from cbsa_mm.backbones.feature_cache import FeatureCache
 from cbsa_mm.compat import HAS_TORCH_EXPORT
 from cbsa_mm.engine.checks import check_pixels, check_width
 from cbsa_mm.errors import UserError
@@ -119,6 +120,22 @@ def test_seen_images_are_encoded_once(weights, tmp_path):
     assert sizes == [3, 1, 4, 4] and len([*tmp_path.glob('features/*')]) == 4
     make(precision='bfloat16')(images)  # other features
     assert sizes[4:] == [4]
+
+
+def test_runs_that_encode_the_same_image_at_once(tmp_path, monkeypatch):
+    image, save = torch.randn(1, 3, 8, 8), torch.save
+
+    def save_during_another_run(maps, file):
+        save(maps, file)
+        monkeypatch.setattr(torch, 'save', save)
+        run()
+
+    def run():
+        return FeatureCache(tmp_path)(lambda image: (image.sum(1), ), image, b'')[0]
+
+    monkeypatch.setattr(torch, 'save', save_during_another_run)
+    assert torch.equal(run(), run())
+    assert len([*tmp_path.iterdir()]) == 1
 
 
 @pytest.mark.parametrize('stages', [0, 2])
