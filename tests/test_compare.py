@@ -1,5 +1,6 @@
 """compare.py on a few generated images."""
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,8 @@ from PIL import Image
 
 import cbsa_mm  # noqa: F401
 
-CONFIGS = Path(__file__).parents[1] / 'configs/comparison'
+ROOT = Path(__file__).parents[1]
+CONFIGS = ROOT / 'configs/comparison'
 OPTIONS = [
     'model.backbone.arch.embed_dims=16', 'model.backbone.arch.num_heads=2',
     'model.head.in_channels=16', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1',
@@ -95,3 +97,16 @@ def test_equal_seeds_see_equal_data(images, tmp_path):
     first = batches('cbt', 1)
     assert torch.equal(batches('hybrid', 1), first)
     assert not torch.equal(batches('cbt', 2), first)
+
+
+@pytest.mark.parametrize('name, page', [('cifar10', 'family'), ('clothing', 'foundation')])
+def test_tables_in_the_docs_are_of_the_committed_runs(name, page, run_tool, tmp_path, capsys):
+    """Fails as well where a config is no longer the one that was trained."""
+    file = tmp_path / 'results.json'
+    shutil.copy(ROOT / f'benchmarks/results/{name}.json', file)
+    configs = [CONFIGS / f'{config}.py' for config in json.loads(file.read_text())['results']]
+    run_tool('compare', *configs, '--json', file, '--repeats', 0)
+    rows = [line for line in capsys.readouterr().out.splitlines() if '±' in line]
+    assert len(rows) == len(configs)
+    lines = {' '.join(line.split()) for line in (ROOT / f'docs/{page}.md').read_text().splitlines()}
+    assert {' '.join(row.split()) for row in rows} <= lines
