@@ -3,6 +3,7 @@
 # make test-all    runs all tests but the soak
 # make test-openmmlab    runs what make test does on OpenMMLab's original distributions, and
 #                        compiles mmcv first
+# make demo-models    trains the models in cbsa_mm/demo anew
 # make soak    kills, damages, restarts and resumes trainings, and prints what that changed
 # make docs    builds the documentation, docs/_build/html/index.html
 # make lint    checks style
@@ -17,7 +18,7 @@ DEMO_CHECKPOINT := $(DEMO)/iter_700.pth
 
 PYTEST := python -m pytest -n 2 --dist worksteal --durations 20
 
-.PHONY: demo test test-all test-openmmlab soak docs lint
+.PHONY: demo demo-models test test-all test-openmmlab soak docs lint
 .DELETE_ON_ERROR:
 
 # Threads that wait for others leave the processor to them, so that a busy machine stays usable.
@@ -40,6 +41,15 @@ demo: $(DEMO_CHECKPOINT)
 $(DEMO_CHECKPOINT): .venv/installed $(shell find cbsa_mm configs -name '*.py')
 	rm -f $(DEMO)/*.pth
 	python tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO)
+
+demo-models: .venv/installed
+	for name in cbt-t_shapes cbt-t_shapes-cls; do \
+		python tools/train.py configs/cbt/$$name.py --work-dir work_dirs/$$name && \
+		python -c "import sys, torch; from safetensors.torch import save_file; \
+			state = torch.load(open(sys.argv[1]).read(), weights_only=True)['state_dict']; \
+			save_file({key: x.half() if x.is_floating_point() else x for key, x in state.items()}, sys.argv[2])" \
+			work_dirs/$$name/last_checkpoint cbsa_mm/demo/$$name.safetensors || exit; \
+	done
 
 test: .venv/installed
 	$(PYTEST)

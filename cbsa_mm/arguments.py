@@ -11,12 +11,17 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cbsa_mm import MIM
+
 ORDER = 'the order is CONFIG CHECKPOINT, then all else'
 CONFIGS = ('.py', '.json', '.yaml', '.yml')
 IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.ppm', '.webp')
 PICTURES = ('.png', '.jpg', '.jpeg', '.pdf', '.svg', '.webp')
 ARCHS = ('tiny', 'small', 'base', 'large')
 WEIGHTS = ('.pth', '.pt', '.tar', '.safetensors', '.npz')
+# Models in the package, by the word that stands for their config and checkpoint.
+DEMOS = {name: (f'{MIM}/configs/cbt/{config}.py', f'{MIM.parent}/demo/{config}.safetensors')
+         for name, config in (('demo', 'cbt-t_shapes'), ('demo-cls', 'cbt-t_shapes-cls'))}
 EXPORTS = {'onnx': '.onnx', 'torchscript': '.pt', 'torch-export': '.pt2'}
 
 
@@ -34,16 +39,31 @@ class ArgumentParser(argparse.ArgumentParser):
     def __init__(self, description: str) -> None:
         super().__init__(description=description,
                          formatter_class=argparse.RawDescriptionHelpFormatter)
+        self.num_models = 0  # pairs CONFIG CHECKPOINT that it takes first
 
-    def parse_args(self, *args: Any, **kwargs: Any) -> Namespace:
+    def parse_args(self, arguments: list[str] | None = None) -> Namespace:
         """Parses the command line, or ends the program with one message."""
-        parsed = super().parse_args(*args, **kwargs)
+        parsed = super().parse_args(
+            self._with_demos(sys.argv[1:] if arguments is None else arguments))
         paths = list(_paths(vars(parsed).values()))
         for i, path in enumerate(paths):
             others = map(os.path.realpath, paths[:i] + paths[i + 1:])
             if isinstance(path, OutputFile) and os.path.realpath(path) in others:
                 self.error(f'{path} is another argument too: name another file to write')
         return parsed
+
+    def _with_demos(self, arguments: list[str]) -> list[str]:
+        """Replaces the names of models in the package."""
+        models, rest = [], list(arguments)
+        while rest and len(models) < 2 * self.num_models:
+            if rest[0] in DEMOS:
+                models += DEMOS[rest.pop(0)]
+            elif Path(rest[0]).suffix in CONFIGS:
+                models += rest[:2]
+                del rest[:2]
+            else:
+                break
+        return [*models, *rest]
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with a message of one line, as errors later on do."""
@@ -193,14 +213,23 @@ class _Device(Action):
 
 class _Models(Action):
 
+    def __init__(self, *args: Any, images: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.images = images
+
     def __call__(self, parser: ArgumentParser, namespace: Namespace, values: list[str],
                  option_string: str | None = None) -> None:
+        if self.images:
+            end = 2 * sum(Path(value).suffix in CONFIGS for value in values[::2])
+            values, images = values[:end], values[end:]
         if len(values) % 2:
             raise ArgumentError(self, 'give a checkpoint for each config: CONFIG CHECKPOINT '
                                 '[CONFIG CHECKPOINT ...]')
         try:
             models = [(config_file(config), checkpoint_file(checkpoint))
                       for config, checkpoint in zip(values[::2], values[1::2])]
+            if self.images:
+                namespace.images = [existing_file(image, 'image file') for image in images]
         except ArgumentTypeError as error:
             raise ArgumentError(self, str(error)) from error
         setattr(namespace, self.dest, models)
@@ -215,14 +244,25 @@ def add_config_arguments(parser: ArgumentParser) -> None:
 def add_model_arguments(parser: ArgumentParser) -> None:
     """Adds a config and its checkpoint."""
     add_config_arguments(parser)
-    parser.add_argument('checkpoint', type=checkpoint_file, help='checkpoint file')
+    parser.add_argument('checkpoint', type=checkpoint_file, help='checkpoint file; the word demo '
+                        'or demo-cls stands for both, a trained model of this package')
     add_trust_argument(parser)
+    parser.num_models = 1
 
 
-def add_models_arguments(parser: ArgumentParser) -> None:
-    """Adds models to compare, as a list of pairs (config, checkpoint)."""
-    parser.add_argument('models', nargs='+', action=_Models, metavar='CONFIG CHECKPOINT',
-                        help='one or more pairs')
+def add_models_arguments(parser: ArgumentParser, images: bool = False) -> None:
+    """Adds models to compare, as a list of pairs (config, checkpoint).
+
+    Args:
+        parser: The parser.
+        images: Whether image files may follow, as ``images``.
+    """
+    parser.add_argument(
+        'models', nargs='+', action=_Models, images=images,
+        metavar='CONFIG CHECKPOINT' + ' IMAGE' * images,
+        help='one or more pairs; the words demo and demo-cls each stand for one, a trained model '
+        'of this package' + '; then image files' * images)
+    parser.num_models = math.inf
     add_options_arguments(parser)
     add_trust_argument(parser)
 

@@ -29,7 +29,7 @@ def test_help_loads_no_library_that_takes_seconds():
     assert all(f'usage: {tool.name}' in out for tool in TOOLS)
     loaded = out.partition('loaded: ')[2].split()
     assert 'cbsa_mm' in loaded
-    assert not {'torch', 'mmengine', 'mmcv', 'mmseg', 'matplotlib', 'numpy', 'gradio'} & {*loaded}
+    assert not {'torch', 'mmengine', 'mmcv', 'mmseg', 'matplotlib', 'numpy'} & {*loaded}
 
 
 def test_images_may_come_first_as_in_earlier_versions(capsys):

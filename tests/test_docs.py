@@ -197,7 +197,7 @@ def test_what_it_tells_to_type_works(page, project):
 def run(command, project):
     """Runs a tool by the forkserver, which starts it faster, and all else by bash."""
     words, log = expand(command, project), project / 'output.log'
-    if words[:2] == ['python', 'tools/analysis_tools/explore.py']:
+    if words[:2] == ['python', 'tools/analysis_tools/explore.py'] and '--save' not in words:
         with tool_process.serving('explore', *words[2:], log=log, cwd=project):
             pass
     elif words[0] == 'python' and words[1].startswith('tools/'):

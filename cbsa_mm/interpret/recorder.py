@@ -56,11 +56,12 @@ class LayerRecord:
         return trace(self.attn, self.x, self.grid, self.grid_offset)
 
     @torch.no_grad()
-    def coding_rates(self, normalize: bool = False) -> dict[str, Tensor]:
+    def coding_rates(self, normalize: bool = False, by_head: bool = False) -> dict[str, Tensor]:
         """Coding rates (B, ) in the layer's subspaces, as far as the layer has the quantities.
 
         Args:
             normalize: Whether to scale tokens to unit length first.
+            by_head: Whether to give those of each head, (B, h), instead of their sum.
 
         Returns:
             ``'tokens'`` and ``'tokens_after'``, before and after the attention (projected after
@@ -74,7 +75,8 @@ class LayerRecord:
         if self.trace.contracted is not None:
             values['representatives'] = self.trace.representatives
             values['representatives_after'] = self.trace.contracted
-        return {name: coding_rate(z, normalize=normalize) for name, z in values.items()}
+        return {name: coding_rate(z.unsqueeze(2) if by_head else z, normalize=normalize)
+                for name, z in values.items()}
 
     @torch.no_grad()
     def reductions(self) -> dict[str, Tensor]:
