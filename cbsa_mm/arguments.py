@@ -72,7 +72,8 @@ class ArgumentParser(argparse.ArgumentParser):
 
 def images_last(arguments: list[str]) -> list[str]:
     """Moves images that come before the config, as in earlier versions, behind the models."""
-    first = next((i for i, text in enumerate(arguments) if Path(text).suffix in CONFIGS), 0)
+    first = next((i for i, text in enumerate(arguments)
+                  if text in DEMOS or Path(text).suffix in CONFIGS), 0)
     end = next((i for i, text in enumerate(arguments) if text.startswith('-')), len(arguments))
     if not 0 < first < end:
         return arguments

@@ -37,6 +37,8 @@ def test_images_may_come_first_as_in_earlier_versions(capsys):
     assert moved == ['c.py', 'c.pth', 'a.png', '--topk', '3']
     assert 'CONFIG CHECKPOINT, then all else: c.py c.pth a.png' in capsys.readouterr().err
     assert arguments.images_last(moved) == moved
+    models = ['demo', 'c.py', 'c.pth', 'a.png']
+    assert arguments.images_last(models) == models
 
 
 @pytest.fixture

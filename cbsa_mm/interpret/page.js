@@ -18,11 +18,12 @@ async function inflate(text) {
 /** Decodes a matrix for each head, (heads * rows, columns), once. */
 async function decode(matrix) {
   if (!matrix || matrix.values) return;
-  const codes = await inflate(matrix.codes);
-  const scale = new Float32Array(toBytes(matrix.scale).buffer);
-  const columns = codes.length / scale.length;
+  const codes = new Uint16Array((await inflate(matrix.codes)).buffer);
+  const top = new Float32Array(toBytes(matrix.top).buffer);
+  const columns = codes.length / top.length;
   matrix.columns = columns;
-  matrix.values = Float32Array.from(codes, (code, i) => code * code * scale[Math.floor(i / columns)]);
+  matrix.values = Float32Array.from(codes, (code, i) =>
+    code && top[Math.floor(i / columns)] * 2 ** (matrix.octaves * (code / 65535 - 1)));
 }
 
 function slice(matrix, head, row) {
@@ -320,7 +321,9 @@ async function build(model) {
     }
     drawRates(rates, model, shown);
   };
-  return element('section', {}, element('h2', {textContent: model.name}), element('div', {className: 'figures'},
+  const left = model.layers.length < model.num_layers
+    ? `: ${model.layers.length} of ${model.num_layers} layers, all would be too large` : '';
+  return element('section', {}, element('h2', {textContent: model.name + left}), element('div', {className: 'figures'},
     seenFigure, prediction, rowFigure, headsFigure, sharesFigure, tilesFigure, regionFigure, ratesFigure));
 }
 

@@ -48,6 +48,7 @@ from tempfile import NamedTemporaryFile, TemporaryDirectory
 from threading import Lock
 from urllib.parse import unquote, urlsplit
 
+import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from PIL import Image
@@ -62,6 +63,7 @@ from cbsa_mm.interpret import Recorder
 from cbsa_mm.interpret.page import describe_model, fit, render_page
 
 MAX_BYTES, MAX_PIXELS = 2**25, 2**24  # of an image file
+MAX_SAVED, MAX_LIVE = 3 * 2**20, 2**26  # bytes of what the page shows of an image
 MAX_SEEN = 2**21  # pixels of the model's input, which cost about 1 GB
 
 
@@ -75,8 +77,9 @@ def check_size(path: str | Path, name: str) -> None:
         raise UserError(f'{name} is no image file') from error
 
 
-def open_image(models: list[tuple[Config, nn.Module]], path: str | Path, name: str) -> dict:
-    """What the page shows of an image."""
+def open_image(models: list[tuple[Config, nn.Module]], path: str | Path, name: str,
+               max_bytes: int) -> dict:
+    """What the page shows of an image, in at most as many bytes."""
     check_size(path, name)
     described = []
     for cfg, model in models:
@@ -87,11 +90,14 @@ def open_image(models: list[tuple[Config, nn.Module]], path: str | Path, name: s
                             f'{MAX_SEEN:,}: scale the image down')
         with Recorder(model) as recorder:
             logits = predict(model, inputs).cpu()
+        if logits.ndim == 4 and logits.shape[1] == 1:  # foreground or not, as mmseg decides
+            threshold = torch.tensor(model.decode_head.threshold).logit()
+            logits = torch.cat([threshold.expand_as(logits), logits], dim=1)
         meta = model.dataset_meta
         described.append(describe_model(
             Path(cfg.filename).stem, image, recorder.layers, logits, list(meta['classes']),
             meta.get('palette')))
-    return dict(name=name, models=described)
+    return dict(name=name, models=fit(described, max_bytes))
 
 
 class Server(ThreadingHTTPServer):
@@ -133,14 +139,15 @@ class Handler(BaseHTTPRequestHandler):
         size = self.headers.get('Content-Length', '')
         if not self._is_from_page():
             return
-        if not size.isdigit() or int(size) > MAX_BYTES:
+        if not size.isdecimal() or int(size) > MAX_BYTES:
             return self._answer(413, f'the file has more than {MAX_BYTES:,} bytes'.encode())
         name = Path(unquote(self.headers.get('X-Name', 'image'))).name
+        content = self.rfile.read(int(size))
         try:
             with NamedTemporaryFile(dir=self.server.folder) as file, self.server.lock:
-                file.write(self.rfile.read(int(size)))
+                file.write(content)
                 file.flush()
-                image = open_image(self.server.models, file.name, name)
+                image = open_image(self.server.models, file.name, name, MAX_LIVE)
             self._answer(200, json.dumps(image).encode(), 'application/json')
         except UserError as error:
             self._answer(400, str(error).replace(file.name, name).encode())
@@ -182,9 +189,9 @@ def main(args: Namespace) -> None:
             args.images = [Path(folder, f'shapes-{i}.png') for i in range(4)]
             for i, path in enumerate(args.images):
                 Image.fromarray(render(2, i, 128, 4)[0]).save(path)
-        images = [open_image(models, path, path.name) for path in args.images]
+        max_bytes = MAX_SAVED if args.save else MAX_LIVE
+        images = [open_image(models, path, path.name, max_bytes) for path in args.images]
         if args.save:
-            images = [image | dict(models=fit(image['models'])) for image in images]
             write_whole(args.save, lambda file: file.write_text(render_page(title, images)))
             print(f'The page is {args.save}')
         else:
