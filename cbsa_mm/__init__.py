@@ -20,7 +20,7 @@ PARTS = {
     'mmengine.runner': [
         'engine', 'inference.timm_weights', 'inference.unpublished_weights'],
     'mmseg.models': ['decode_heads', 'segmentors'],
-    'mmseg.datasets': ['datasets.camvid'],
+    'mmseg.datasets': ['datasets.augmentation', 'datasets.camvid'],
     'mmpretrain.apis': ['model_hub'],
 }
 

@@ -128,8 +128,8 @@ def shrink(cfg, head):
     if 'data_preprocessor' in cfg.model:
         cfg.model.data_preprocessor.size = (64, 64)
     pipeline = parts(cfg.train_dataloader.dataset)[0][0].pipeline
-    small = dict(RandomResize=dict(scale=(256, 64)), RandomCrop=dict(crop_size=(64, 64)),
-                 RandomResizedCrop=dict(scale=64))
+    small = dict(RandomResize=dict(scale=(256, 64)), FastRandomCrop=dict(crop_size=(64, 64)),
+                 RandomCrop=dict(crop_size=(64, 64)), RandomResizedCrop=dict(scale=64))
     for step in pipeline:
         step.update(small.get(step.type, {}))
     metainfo = dict(reduce_zero_label=pipeline[1].get('reduce_zero_label', False))
