@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from cbsa_mm.backbones.cbt import ARCHS
 from cbsa_mm.interpret import count_flops
 
-from .foundation import foundation  # noqa: F401 (a part, too)
+from .data import data  # noqa: F401 (a part, too)
+from .foundation import foundation  # noqa: F401 (so is this)
 from .models import Inference, TrainingStep, make_backbone, make_cbt, make_decoder
 from .timing import interleave, peak_memory, ratio, summarize
 

@@ -11,6 +11,7 @@ TITLES = dict(
     profile='Time of the decoder of S by operation: one image of 512 pixels',
     runner="mmengine's Runner vs. the bare step, cbt-s_in1k, data in RAM",
     throughput='Images per second at 512 pixels',
+    data='Training pipelines: processor time for an image',
     foundation='DINOv3 and decoders on its features: one image, 150 classes')
 
 
@@ -50,6 +51,7 @@ def _rows(part: str, results: dict) -> list[dict]:
          'quartiles, ms': f'{r["low"] * 1e3:.1f} .. {r["high"] * 1e3:.1f}',
          'first / case': r['ratio'],
          **({'difference': f'{r["difference"]:.1e}'} if 'difference' in r else {}),
+         **({'images/s and core': r['rate']} if 'rate' in r else {}),
          **({'GFLOPs': r['flops'] / 1e9, 'parameters, M': r['parameters'] / 1e6}
             if 'flops' in r else {}),
          **({'peak memory, MiB': r['memory'] / 2**20} if 'memory' in r else {})}

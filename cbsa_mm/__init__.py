@@ -22,6 +22,7 @@ PARTS = {
     'mmseg.models': ['decode_heads', 'segmentors'],
     'mmseg.datasets': ['datasets.augmentation', 'datasets.camvid'],
     'mmpretrain.apis': ['model_hub'],
+    'mmpretrain.datasets': ['datasets.load_crop'],
 }
 
 

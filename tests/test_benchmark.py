@@ -54,3 +54,12 @@ def test_foundation(benchmark):
     assert list(cases) == ['encoder', 'CBT', 'Segmenter', 'PMT', 'UPerNet']
     assert all(case['flops'] > 0 and case['memory'] > 0 for case in cases.values())
     assert cases['CBT']['parameters'] < cases['Segmenter']['parameters']
+
+
+def test_data(benchmark, ade20k, imagenet, tmp_path):
+    (tmp_path / 'data/ade').mkdir(parents=True)
+    (tmp_path / 'data/ade/ADEChallengeData2016').symlink_to(ade20k)
+    (tmp_path / 'data/imagenet').symlink_to(imagenet)
+    cases = benchmark('data')['data']
+    assert [*cases['ADE20K']] == ['mmseg', 'ours'] and len(cases['ImageNet']) == 3
+    assert all(case['rate'] > 0 for group in cases.values() for case in group.values())

@@ -4,8 +4,9 @@ Parts: classifiers (inference and training step, float32 and bfloat16), decoders
 scaling (with image size, and peak memory), memory (of a training step), gemm (fraction of
 the machine's matrix product rate), profile (time of a decoder by operation), runner (mmengine's
 loop vs. the bare step), throughput (images per second at 512 pixels of CBT, ViT, CRATE and ToST,
-T and S, as in the paper's table 7), foundation (decoders on DINOv3-B and -L, and these encoders,
-apart; by name only). The plain form computes the same as the released code.
+T and S, as in the paper's table 7), and, by name only, data (processor time of the training
+pipelines of ADE20K and ImageNet, on the images in data/) and foundation (decoders on DINOv3-B and
+-L, and these encoders, apart). The plain form computes the same as the released code.
 """
 import sys
 from argparse import Namespace
@@ -21,14 +22,14 @@ from cbsa_mm.arguments import (
 )
 
 PARTS = ('classifiers', 'decoders', 'scaling', 'memory', 'gemm', 'profile', 'runner', 'throughput',
-         'foundation')
+         'data', 'foundation')
 
 
 def parse_args() -> Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument('--parts', nargs='+', choices=PARTS, metavar='PART',
-                        help='parts to run; all but foundation by default, throughput only on a '
-                        'GPU')
+                        help='parts to run; all but data and foundation by default, throughput only '
+                        'on a GPU')
     parser.add_argument('--archs', nargs='+', choices=ARCHS, default=ARCHS,
                         metavar='ARCH', help='tiny, small, base, large; all by default')
     parser.add_argument('--sides', nargs='+', type=integer(16), metavar='PIXELS',
@@ -78,7 +79,7 @@ def main(args: Namespace) -> None:
     console.print(', '.join(f'{key} {value}' for key, value in machine.items()))
     results = dict(machine=machine, command=' '.join(sys.argv))
     on_cpu = args.device.type == 'cpu'
-    left_out = {'foundation', 'throughput' if on_cpu else None}
+    left_out = {'data', 'foundation', 'throughput' if on_cpu else None}
     for part in args.parts or [part for part in PARTS if part not in left_out]:
         results[part] = getattr(parts, part)(args)
         show(part, results[part], console)
