@@ -204,9 +204,9 @@ def runner(args: Namespace) -> dict:
     init_default_scope(cfg.default_scope)
     batch, iterations = 2 * args.batch, args.repeats + 2
     images = torch.randint(256, (batch, 3, 224, 224), dtype=torch.uint8)
-    data = [dict(inputs=image, data_samples=DataSample().set_gt_label(i))
-            for i, image in enumerate(images)] * iterations
-    loader = torch.utils.data.DataLoader(data, batch, collate_fn=default_collate)
+    samples = [dict(inputs=image, data_samples=DataSample().set_gt_label(i))
+               for i, image in enumerate(images)] * iterations
+    loader = torch.utils.data.DataLoader(samples, batch, collate_fn=default_collate)
     timer = PairedTimer()
     cfg.default_hooks.checkpoint = None  # writing files is not part of the loop
     with tempfile.TemporaryDirectory() as folder:

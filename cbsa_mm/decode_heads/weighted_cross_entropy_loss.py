@@ -36,6 +36,8 @@ class WeightedCrossEntropyLoss(CrossEntropyLoss):
         softmax = not (self.use_sigmoid or self.use_mask)
         if self.class_weight is not None and softmax and reduction == 'mean' and avg_factor is None:
             class_weight = cls_score.new_tensor(self.class_weight)
-            avg_factor = class_weight[label[label != ignore_index]].sum()
+            ignored = label == ignore_index
+            weights = class_weight[label.masked_fill(ignored, 0)]
+            avg_factor = weights.masked_fill(ignored, 0).sum()
         return super().forward(cls_score, label, weight, avg_factor, reduction_override,
                                ignore_index, **kwargs)

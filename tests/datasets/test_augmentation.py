@@ -24,7 +24,8 @@ def test_pixels_labels_and_draws_are_those_of_mmseg(dtype):
     rng = np.random.default_rng(0)
     for seed in range(200):
         height, width, *size = rng.integers(33, 200, 4)
-        image, labels = (np.resize(x, (height, width, *x.shape[2:])) for x in render(0, seed, 64, 4))
+        image, labels = (
+            np.resize(x, (height, width, *x.shape[2:])) for x in render(0, seed, 64, 4))
         image = np.clip(image + rng.normal(0, 20, image.shape), 0, 255).astype(np.uint8)
         labels = np.where(rng.random(labels.shape) < 0.2, 255, labels).astype(dtype)
         crop = dict(crop_size=tuple(map(int, size)), cat_max_ratio=(0.3, 0.75, 1.)[seed % 3],

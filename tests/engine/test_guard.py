@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 from mmengine.hooks import EMAHook
-from small_runner import OneWeight, small_runner
+from small_runner import OneWeight, require_fused, small_runner
 
 from cbsa_mm.engine import NonFiniteGuardHook
 from cbsa_mm.errors import UserError
@@ -38,13 +38,19 @@ class Normed(OneWeight):
         return super().forward([self.norm(x + torch.eye(2)) for x in inputs], **kwargs)
 
 
-def test_a_bad_step_changes_nothing(tmp_path):
+@pytest.mark.parametrize('optimizer', [
+    dict(type='SGD', lr=0.1, momentum=0.9), dict(type='AdamW', lr=0.1),
+    dict(type='SGD', lr=0.1, momentum=0.9, fused=True), dict(type='AdamW', lr=0.1, fused=True)])
+def test_a_bad_step_changes_nothing(optimizer, tmp_path):
     """Neither weights nor momentum, nor BatchNorm's statistics, taken before there is a loss."""
+    if 'fused' in optimizer:
+        require_fused()
     average = EMAHook(momentum=0.5)
     runners = [
-        small_runner(tmp_path / str(len(inputs)), inputs, hooks, model=Normed())
-        for inputs, hooks in (([1, math.nan, 2, math.inf], [average, NonFiniteGuardHook()]),
-                              ([1, 2], []))]
+        small_runner(tmp_path / str(len(inputs)), inputs, hooks, model=Normed(),
+                     optimizer=optimizer)
+        for inputs, hooks in (([math.nan, 1, math.nan, 2, math.inf],
+                               [average, NonFiniteGuardHook()]), ([1, 2], []))]
     with_bad, without = (runner.train().state_dict() for runner in runners)
     torch.testing.assert_close(with_bad, without, rtol=0, atol=0)
     momenta = [runner.optim_wrapper.state_dict()['state'] for runner in runners]
@@ -67,6 +73,16 @@ def test_bad_steps_in_a_row_stop_the_run(tmp_path):
         train(tmp_path, [1, math.nan, 1, math.nan, math.inf, math.nan, 1], checkpoint=CHECKPOINT)
     saved = torch.load(tmp_path / 'iter_5.pth', weights_only=False)
     assert saved['state_dict']['weight'].isfinite().all()
+
+
+def test_bad_steps_are_reported_every_interval(tmp_path):
+    """Also before a checkpoint is saved, of which none here is after the third."""
+    with pytest.raises(UserError, match='iteration 3 .loss nan.* iteration 5 .* on 4.png'):
+        train(tmp_path, [1] * 2 + [math.nan] * 98)
+    runner = small_runner(tmp_path / 'b', [1] * 2 + [math.nan] * 98, [NonFiniteGuardHook(4, 7)])
+    with pytest.raises(UserError, match='4 times in a row'):
+        runner.train()
+    assert runner.iter == 6
 
 
 def test_losses_of_zero_from_the_start_stop_the_run(tmp_path):

@@ -5,6 +5,7 @@ import torch
 from mmengine.config import Config
 
 from cbsa_mm.engine import load_config, use_amp
+from cbsa_mm.engine.launch import use_fused
 from cbsa_mm.errors import UserError
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -26,6 +27,18 @@ def test_amp_starts_the_loss_scaler_as_released(config, dtype, loss_scale, monke
     cfg = Config.fromfile(CONFIGS / config)
     use_amp(cfg, dtype)
     assert (cfg.optim_wrapper.dtype, cfg.optim_wrapper.loss_scale) == (dtype, loss_scale)
+
+
+@pytest.mark.parametrize('optimizer, fused', [
+    (dict(type='AdamW'), True), (dict(type=torch.optim.Adam), True), (dict(type='Lion'), None),
+    (dict(type='AdamW', fused=False), False), (dict(type='AdamW', foreach=True), None)])
+def test_optimizers_are_fused_on_a_gpu(optimizer, fused, monkeypatch):
+    wrapper = dict(optimizer=dict(optimizer))
+    use_fused(wrapper)
+    assert wrapper['optimizer'] == optimizer or torch.cuda.is_available()
+    monkeypatch.setattr('cbsa_mm.engine.launch.get_device', lambda: 'cuda')
+    use_fused(wrapper)
+    assert wrapper['optimizer'].get('fused') is fused
 
 
 def test_options_that_the_config_lacks():

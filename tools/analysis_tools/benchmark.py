@@ -28,8 +28,8 @@ PARTS = ('classifiers', 'decoders', 'scaling', 'memory', 'gemm', 'profile', 'run
 def parse_args() -> Namespace:
     parser = ArgumentParser(__doc__)
     parser.add_argument('--parts', nargs='+', choices=PARTS, metavar='PART',
-                        help='parts to run; all but data and foundation by default, throughput only '
-                        'on a GPU')
+                        help='parts to run; by default all but data and foundation, and '
+                        'throughput only on a GPU')
     parser.add_argument('--archs', nargs='+', choices=ARCHS, default=ARCHS,
                         metavar='ARCH', help='tiny, small, base, large; all by default')
     parser.add_argument('--sides', nargs='+', type=integer(16), metavar='PIXELS',
