@@ -2,6 +2,7 @@ import os
 
 import numpy as np
 import pytest
+import released
 import tool_process
 import torch
 import yapf  # noqa: F401 (writes its cache here, before the workers read it)
@@ -19,6 +20,40 @@ settings.load_profile('test')
 # Tests run side by side, one thread each, and so do the processes that they start.
 torch.set_num_threads(1)
 os.environ['OMP_NUM_THREADS'] = '1'
+
+DTYPES = {'float16': torch.float16, 'bfloat16': torch.bfloat16}
+
+
+def pytest_addoption(parser):
+    parser.addoption('--device', help='of tests marked gpu, by default the first GPU, and of those '
+                     'marked released, by default the CPU')
+    parser.addoption('--dtype', choices=DTYPES, help='of autocast, for tests marked released')
+
+
+@pytest.fixture
+def device(request):
+    """Where tests marked ``gpu`` run."""
+    chosen = request.config.getoption('device') or ('cuda' if torch.cuda.is_available() else None)
+    if not chosen:
+        pytest.skip('this machine has no GPU')
+    torch.backends.cudnn.allow_tf32 = False
+    return torch.device(chosen)
+
+
+@pytest.fixture(autouse=True)
+def chosen_device(request):
+    """Runs tests marked ``released`` on ``--device``, and within autocast to ``--dtype``."""
+    name, dtype = (request.config.getoption(option) for option in ('device', 'dtype'))
+    if not request.node.get_closest_marker('released') or not (name or dtype):
+        yield
+        return
+    torch.backends.cudnn.allow_tf32 = False
+    released.autocast_dtype = DTYPES.get(dtype)
+    with torch.device(name or 'cpu'), torch.autocast(
+            torch.device(name or 'cpu').type, DTYPES.get(dtype), enabled=bool(dtype)):
+        yield
+    released.autocast_dtype = None
+
 
 SMALL = '''
 _base_ = {base!r}

@@ -9,11 +9,19 @@ from torch import Tensor
 from cbsa_mm.checkpoints import Table
 
 DATA = Path(__file__).parent / 'data'
+# How far outputs, and gradients of unscaled losses, may be from float32's under autocast.
+AUTOCAST_LIMITS = {torch.float16: (5e-3, 0.2), torch.bfloat16: (5e-2, 0.3)}
+autocast_dtype = None  # set by conftest.py
+
+
+def device() -> torch.device:
+    """Where tensors are made by default."""
+    return torch.empty(0).device
 
 
 def read(name: str) -> dict[str, Tensor]:
-    """Reads the tensors of tests/data/NAME.safetensors."""
-    with safe_open(DATA / f'{name}.safetensors', framework='pt') as file:
+    """Reads the tensors of tests/data/NAME.safetensors to the default device."""
+    with safe_open(DATA / f'{name}.safetensors', framework='pt', device=str(device())) as file:
         return {key: file.get_tensor(key) for key in file.keys()}
 
 
@@ -45,5 +53,7 @@ def relative_error(ours: Tensor, theirs: Tensor) -> float:
 def agree(what: str, error: float | list[float], limit: float) -> None:
     """Asserts that an error, or the worst of several, is within its limit, and prints both."""
     worst = np.max(error)  # NaN if one is
+    if autocast_dtype:
+        limit = AUTOCAST_LIMITS[autocast_dtype][limit > 1e-5]
     print(f'\n{what}: {worst:.1e} (asserted: at most {limit:.0e})', end='')
     assert worst <= limit, what

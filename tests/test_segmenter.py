@@ -46,7 +46,7 @@ def cfg():
 
 @pytest.fixture
 def model(cfg):
-    model = MODELS.build(cfg.model).eval()
+    model = MODELS.build(cfg.model).to(released.device()).eval()
     load(model, released.pick(released.read('cbt_segmenter'), 'weight.'))
     return model
 
@@ -67,6 +67,8 @@ def test_parity_with_the_released_segmenter(model):
 
 @pytest.mark.released
 def test_training_steps_of_the_released_segmenter():
+    if released.device().type != 'cpu' or released.autocast_dtype:
+        pytest.skip('the random numbers of its paths dropped, and its precision, are a CPU\'s')
     golden = released.read('segmenter_training')
     cfg = resize(Config.fromfile(ROOT / 'configs/cbt/cbt-t_ade20k.py'), 160,
                  embed_dims=48, num_layers=3, num_heads=3)

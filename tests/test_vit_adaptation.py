@@ -51,7 +51,7 @@ def test_training_steps_of_the_released_adapted_vit():
     cfg.model.data_preprocessor.to_rgb = False  # they are RGB
     # In float64: gradients of the keys' biases vanish, and Adam makes large steps of what rounding
     # leaves of them.
-    model = MODELS.build(cfg.model).double().train()
+    model = MODELS.build(cfg.model).double().to(released.device()).train()
     start, end = ({our_name(k): v.double() for k, v in released.pick(golden, prefix).items()}
                   for prefix in ('weight.', 'output.weight.'))
     model.load_state_dict(start)

@@ -35,7 +35,7 @@ class Normed(OneWeight):
         self.norm = torch.nn.BatchNorm1d(2)
 
     def forward(self, inputs, **kwargs):
-        return super().forward([self.norm(x + torch.eye(2)) for x in inputs], **kwargs)
+        return super().forward([self.norm(x + torch.eye(2).to(x)) for x in inputs], **kwargs)
 
 
 @pytest.mark.parametrize('optimizer', [

@@ -175,7 +175,7 @@ def test_refuses_what_makes_no_sense(kwargs, message):
     ('adapted_vit_attention', AdaptedMHSA(48, 3), (14, 14)),
     ('linear_attention', LinearAttention(24, 3), (7, 7))])
 def test_parity_with_the_released_attentions_of_adapted_vits(name, attn, grid):
-    golden = released.read(name)
+    golden, attn = released.read(name), attn.to(released.device())
     names = {'qkv.weight': 'in_proj.weight', 'qkv.bias': 'in_proj.bias',
              'proj.weight': 'out_proj.weight', 'proj.bias': 'out_proj.bias'}
     attn.load_state_dict({names[k]: v for k, v in released.pick(golden, 'weight.').items()})
