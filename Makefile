@@ -4,10 +4,11 @@
 # make test-openmmlab    runs what make test does on OpenMMLab's original distributions, and
 #                        compiles mmcv first
 # make demo-models    trains the models in cbsa_mm/demo anew
+# make gpu     proves on a GPU what other machines cannot, and measures there, in ten minutes
 # make soak    kills, damages, restarts and resumes trainings, and prints what that changed
 # make docs    builds the documentation, docs/_build/html/index.html
 # make lint    checks style
-# All of them create .venv, or .venv-openmmlab, first if it is not there.
+# All of them but gpu create .venv, or .venv-openmmlab, first if it is not there.
 PYTHON ?= python3
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -18,7 +19,7 @@ DEMO_CHECKPOINT := $(DEMO)/iter_700.pth
 
 PYTEST := python -m pytest -n 2 --dist worksteal --durations 20
 
-.PHONY: demo demo-models test test-all test-openmmlab soak docs lint
+.PHONY: demo demo-models test test-all test-openmmlab gpu soak docs lint
 .DELETE_ON_ERROR:
 
 # Threads that wait for others leave the processor to them, so that a busy machine stays usable.
@@ -80,6 +81,10 @@ $(OPENMMLAB)/installed: pyproject.toml
 	python -m pip install -q --find-links $(MMCV) mmcv==2.1.0 $(PINS)
 	python -m pip install -q -e '.[openmmlab,detection,test]' $(PINS)
 	touch $@
+
+# With the libraries that are there, since a machine that is lent may be without network.
+gpu:
+	$(PYTHON) benchmarks/prove_gpu.py work_dirs/gpu
 
 soak: .venv/installed
 	python -m pytest -m soak -s --show-capture=no tests/runs

@@ -111,11 +111,12 @@ def scaling(args: Namespace) -> dict:
 
 def memory(args: Namespace) -> dict:
     """Additional peak memory of a CBT-S training step at 512 pixels."""
+    side = args.sides[0] if args.sides else 512
     results = {f'{form}, batch {batch}': peak_memory(
-                   make_training_step, form, 512, batch, False, str(args.device))
+                   make_training_step, form, side, batch, False, str(args.device))
                for batch in (2, 4) for form in ('plain', 'ours')}
     results['ours, batch 4, with_cp'] = peak_memory(
-        make_training_step, 'ours', 512, 4, True, str(args.device))
+        make_training_step, 'ours', side, 4, True, str(args.device))
     return results
 
 
@@ -133,11 +134,16 @@ def make_training_step(form: str, side: int, batch: int, with_cp: bool,
 
 
 def gemm(args: Namespace) -> dict:
-    """The fraction of the machine's matrix product rate that CBT-B's forward pass reaches."""
-    a = torch.randn(2048, 2048, device=args.device)
-    model = Inference(make_cbt('deploy', 'base'), random_images(args.batch, 224, args.device),
-                      torch.float32, args.device)
-    flops = {'matrix product': 2 * 2048**3, 'CBT-B': count_flops(model.model, model.inputs)}
+    """The fraction of the machine's matrix product rate that CBT-B's forward pass reaches.
+
+    On a GPU in bfloat16, with eight times as many images.
+    """
+    side, batch, dtype = (8192, 8 * args.batch, torch.bfloat16) if args.device.type == 'cuda' else (
+        2048, args.batch, torch.float32)
+    a = torch.randn(side, side, device=args.device, dtype=dtype)
+    model = Inference(make_cbt('deploy', 'base'), random_images(batch, 224, args.device), dtype,
+                      args.device)
+    flops = {'matrix product': 2 * side**3, 'CBT-B': count_flops(model.model, model.inputs)}
     cases = {'matrix product': lambda: a @ a, 'CBT-B': model}
     seconds = interleave(cases, args.repeats, args.device, 'share of the matrix product rate')
     results = {name: result | dict(rate=flops[name] / result['median'])
@@ -228,11 +234,12 @@ def throughput(args: Namespace) -> dict:
     """
     batch, dtype = (32, torch.float16) if args.device.type == 'cuda' else (
         args.batch, torch.float32)
-    images, results = random_images(batch, 512, args.device), {}
+    side = args.sides[0] if args.sides else 512
+    images, results = random_images(batch, side, args.device), {}
     for arch in [arch for arch in ('tiny', 'small') if arch in args.archs]:
         for name, attention in (('CBT', 'CBSA'), ('ViT', 'softmax'), ('CRATE', 'MSSA'),
                                 ('ToST', 'TSSA')):
-            train, infer = (make_backbone(attention, 512, arch, deploy=False) for _ in range(2))
+            train, infer = (make_backbone(attention, side, arch, deploy=False) for _ in range(2))
             cases = {'train': TrainingStep(train, images, dtype, args.device),
                      'inference': Inference(infer, images, dtype, args.device)}
             name = f'{name}-{arch[0].upper()}'

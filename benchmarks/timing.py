@@ -96,8 +96,11 @@ def peak_memory(make: Callable, *args) -> float:
     """Additional bytes that a call needs at its peak.
 
     Args:
-        make: Called with ``args`` in a separate process; returns the callable to measure.
+        make: Called with ``args``, on the CPU in a separate process; returns the callable to
+            measure.
     """
+    if torch.cuda.is_available():  # which counts by itself
+        return _measure(make, args, torch.get_num_threads())
     with multiprocessing.get_context('spawn').Pool(1) as pool:
         return pool.apply(_measure, (make, args, torch.get_num_threads()))
 

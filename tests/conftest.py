@@ -30,7 +30,7 @@ def pytest_addoption(parser):
     parser.addoption('--dtype', choices=DTYPES, help='of autocast, for tests marked released')
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def device(request):
     """Where tests marked ``gpu`` run."""
     chosen = request.config.getoption('device') or ('cuda' if torch.cuda.is_available() else None)

@@ -33,8 +33,9 @@ def parse_args() -> Namespace:
     parser.add_argument('--archs', nargs='+', choices=ARCHS, default=ARCHS,
                         metavar='ARCH', help='tiny, small, base, large; all by default')
     parser.add_argument('--sides', nargs='+', type=integer(16), metavar='PIXELS',
-                        help='image sizes of the parts scaling and foundation; 224 to 1536 and '
-                        '512, 640, 1024 by default')
+                        help='image sizes of the parts scaling and foundation, by default 224 to '
+                        '1536, and 512, 640, 1024; the first one also of memory and throughput, '
+                        'by default 512')
     parser.add_argument('--repeats', type=integer(1), default=15,
                         help='rounds of interleaved calls; fewer for slow parts')
     parser.add_argument('--batch', type=integer(1), default=8,
