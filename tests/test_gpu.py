@@ -151,8 +151,12 @@ def test_cuda_graph(model, image):
     assert max(errors(outputs, expected)) < 1e-5
 
 
-OPTIONS = ['--cfg-options', 'train_cfg.max_iters=6', 'model.backbone.drop_path_rate=0',
-           'model.backbone.stem=linear', 'default_hooks.checkpoint.max_keep_ckpts=-1']
+# Plain SGD: Adam blows up rounding errors of gradients next to zero.
+OPTIONS = [
+    '--cfg-options', 'train_cfg.max_iters=6', 'model.backbone.drop_path_rate=0',
+    'default_hooks.checkpoint.max_keep_ckpts=-1', 'param_scheduler=None',
+    'optim_wrapper.optimizer._delete_=True', 'optim_wrapper.optimizer.type=SGD',
+    'optim_wrapper.optimizer.lr=0.01', 'optim_wrapper.optimizer.momentum=0.9']
 
 
 def losses(work_dir, rank=0):
@@ -185,23 +189,20 @@ def test_trains_in_mixed_precision(alone, device, dtype, tmp_path):
 
 
 def test_processes_train_as_one_does(alone, device, tmp_path):
-    """One for each GPU: by NCCL with SyncBatchNorm, or gloo without; samples share the batch."""
+    """One for each GPU, by NCCL and with SyncBatchNorm; one by gloo on a CPU."""
     count = torch.cuda.device_count() if device.type == 'cuda' else 1
     if 4 % count:
-        pytest.skip('the batch of 4 images is not shared evenly')
+        pytest.skip(f'{count} processes do not share the batch of 4 images evenly')
     environment = os.environ | dict(PYTHONPATH=f'{ROOT}:{ROOT}/tests', GPUS=str(count))
     if device.type == 'cpu':
         environment['CUDA_VISIBLE_DEVICES'] = ''
-    for stem in ('linear', 'conv'):  # the second has BatchNorm
-        options = [f'train_dataloader.batch_size={4 // count}', f'model.backbone.stem={stem}']
-        result = subprocess.run(
-            [sys.executable, '-m', 'cbsa_mm.torchrun', f'--nproc_per_node={count}',
-             f'--master_port={free_port()}', ROOT / 'tools/train.py', SEGMENTER,
-             '--launcher', 'pytorch', '--work-dir', tmp_path / stem, *OPTIONS, *options],
-            env=environment, cwd=tmp_path, capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr[-3000:]
-    ranks = [losses(tmp_path / 'linear', rank) for rank in range(count)]
+    result = subprocess.run(
+        [sys.executable, '-m', 'cbsa_mm.torchrun', f'--nproc_per_node={count}',
+         f'--master_port={free_port()}', ROOT / 'tools/train.py', SEGMENTER,
+         '--launcher', 'pytorch', '--work-dir', tmp_path, *OPTIONS,
+         f'train_dataloader.batch_size={4 // count}'],
+        env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-3000:]
+    ranks = [losses(tmp_path, rank) for rank in range(count)]
     means = {key: sum(rank[key] for rank in ranks) / count for key in ranks[0]}
     assert means == pytest.approx(losses(alone), rel=1e-3)
-    log = next((tmp_path / 'conv').glob('*/*.log')).read_text()
-    assert device.type == 'cpu' or 'SyncBatchNorm' in log

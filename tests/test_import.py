@@ -48,7 +48,8 @@ ROOT = dict(
 MMSEG = dict(
     MODELS=['CBT', 'CBTMaskTransformerHead', 'DEPICTCAHead', 'DEPICTSAHead',
             'SlidingEncoderDecoder'],
-    DATASETS=['CamVidDataset', 'ShapesDataset'])
+    DATASETS=['CamVidDataset', 'ShapesDataset'],
+    TRANSFORMS=['FastPhotoMetricDistortion', 'FastRandomCrop'])
 
 def check(first, library, expected):
     import_module(first)

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 import torch
+from mmengine.device import get_device
 from mmengine.hooks import EMAHook
 from small_runner import OneWeight, require_fused, small_runner
 
@@ -60,7 +61,8 @@ def test_a_bad_step_changes_nothing(optimizer, tmp_path):
 
 def test_a_model_that_is_not_finite_is_not_saved(tmp_path):
     runner = small_runner(tmp_path, [1, 1], [NonFiniteGuardHook()], checkpoint=CHECKPOINT)
-    runner.model.register_buffer('statistics', torch.tensor([1, math.inf]))
+    statistics = torch.tensor([1, math.inf]).to(runner.model.weight.device)
+    runner.model.register_buffer('statistics', statistics)
     with pytest.raises(UserError, match='1 tensors of the model, such as statistics, have NaN or'):
         runner.train()
     assert not list(tmp_path.glob('*.pth'))
@@ -111,7 +113,7 @@ def test_a_loss_scaler_is_left_to_its_work(tmp_path, monkeypatch):
         pytest.skip('the loss scaler of this PyTorch needs CUDA')
     wrapper = 'mmengine.optim.optimizer.amp_optimizer_wrapper'
     monkeypatch.setattr(f'{wrapper}.is_cuda_available', lambda: True)
-    monkeypatch.setattr(f'{wrapper}.GradScaler', partial(torch.amp.GradScaler, 'cpu'))
+    monkeypatch.setattr(f'{wrapper}.GradScaler', partial(torch.amp.GradScaler, get_device()))
     runner = small_runner(tmp_path, [1] * 6, [NonFiniteGuardHook()],
                           optim_wrapper='AmpOptimWrapper')
     overflow(runner, 5)
