@@ -55,6 +55,16 @@ class FastPhotoMetricDistortion(PhotoMetricDistortion):
     Random draws and pixels are the same, and so are the arguments.
     """
 
+    def transform(self, results: dict) -> dict:
+        """Distorts ``img`` (H, W, 3), and lays it out by channels, as it will be packed."""
+        image = results['img']
+        if image.dtype == np.uint8 and image.strides[1] < 0:
+            # A view mirrored by RandomFlip, which OpenCV copies thirty times as fast as NumPy.
+            results['img'] = cv2.flip(image[:, ::-1], 1)
+        results = super().transform(results)
+        results['img'] = np.stack(cv2.split(results['img'])).transpose(1, 2, 0)
+        return results
+
     def convert(self, img: np.ndarray, alpha: float = 1, beta: float = 0) -> np.ndarray:
         """Maps values x to alpha x + beta, clipped to 0..255."""
         if img.dtype != np.uint8:

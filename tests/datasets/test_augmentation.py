@@ -13,6 +13,7 @@ def augment(seed, prefix, image, labels, crop):
     np.random.seed(seed)
     sample = dict(img=image.copy(), gt_seg_map=labels.copy(), seg_fields=['gt_seg_map'])
     for step in (dict(type=f'{prefix}RandomCrop', **crop),
+                 dict(type='RandomFlip', prob=0.5),
                  dict(type=f'{prefix}PhotoMetricDistortion')):
         sample = TRANSFORMS.build(step)(sample)
     return sample['img'], sample['gt_seg_map'], np.random.rand()
