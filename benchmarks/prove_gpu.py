@@ -16,12 +16,14 @@ import torch
 ROOT = Path(__file__).parents[1]
 BENCHMARK = ['tools/analysis_tools/benchmark.py', '--device', '{device}', '--json', '{json}']
 PYTEST = ['-m', 'pytest', '-p', 'no:cacheprovider', '-v', '-s', '--device', '{device}']
+RELEASED = ['-m', 'released', *(str(file) for file in sorted(ROOT.glob('tests/**/test_*.py'))
+                                if 'mark.released' in file.read_text())]
 TESTS = {
-    'parity-float32': [*PYTEST, '-m', 'released'],
+    'parity-float32': [*PYTEST, *RELEASED],
     'tests': [*PYTEST, '-m', 'not soak', 'tests/test_gpu.py', 'tests/engine/test_guard.py',
               'tests/engine/test_waiting.py'],
-    'parity-float16': [*PYTEST, '-m', 'released', '--dtype', 'float16'],
-    'parity-bfloat16': [*PYTEST, '-m', 'released', '--dtype', 'bfloat16'],
+    'parity-float16': [*PYTEST, *RELEASED, '--dtype', 'float16'],
+    'parity-bfloat16': [*PYTEST, *RELEASED, '--dtype', 'bfloat16'],
 }
 SIDES = '224 384 512 768 1024 1536 2048'.split()
 PARTS = {  # and how each is made small

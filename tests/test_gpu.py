@@ -100,7 +100,7 @@ def test_gradients_under_a_loss_scaler(model, image):
     scaler = Scaler(device) if Scaler else torch.cuda.amp.GradScaler()
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     losses = []
-    for _ in range(8):
+    for _ in range(20):  # in the first ones, the scale is found
         optimizer.zero_grad()
         with torch.autocast(device, torch.float16):
             token, masks = model(image)

@@ -23,8 +23,8 @@ class NonFiniteGuardHook(Hook):
     optimizers then ignore hooks.
 
     A GPU is not waited for: what is wrong is undone on the device, and reported every ``interval``
-    iterations and before saving. Only the first update waits, and all updates of optimizers without
-    ``fused=True``, since they can't be told on the device to leave one out.
+    iterations. Only the first update waits, and all updates of optimizers without ``fused=True``,
+    since they can't be told on the device to leave one out.
 
     Args:
         max_bad_steps: Number of consecutive bad iterations that stop the run.
@@ -108,12 +108,11 @@ class NonFiniteGuardHook(Hook):
                     'optim_wrapper.clip_grad.max_norm=1')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Reports the last iterations, and checks the weights before saving.
+        """Checks the weights before saving.
 
         Raises:
-            UserError: If they are not finite, or as :meth:`after_train_iter` does.
+            UserError: If they are not finite.
         """
-        self._report(runner)
         wrong = [name for name, tensor in checkpoint['state_dict'].items()
                  if not tensor.isfinite().all()]
         if wrong:

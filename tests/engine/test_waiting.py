@@ -51,7 +51,8 @@ def test_only_reports_read(optimizer, tmp_path, monkeypatch):
     cfg = Config.fromfile(ROOT / 'configs/cbt/cbt-t_shapes.py')
     cfg.merge_from_dict(dict(
         model=dict(backbone=dict(arch=dict(embed_dims=16, num_layers=2, num_heads=2)),
-                   decode_head=dict(in_channels=16, num_layers=1)),
+                   decode_head=dict(in_channels=16, num_layers=1,
+                                    loss_decode=dict(class_weight=[1.] * 6))),
         train_dataloader=dict(batch_size=2, num_workers=0, persistent_workers=False),
         optim_wrapper=dict(optimizer=dict(_delete_=True, lr=1e-3, fused=True, **optimizer)),
         train_cfg=dict(max_iters=12, val_interval=12)))
