@@ -58,8 +58,6 @@ SHAPES = {
 WORDS = {
     'IMAGES': 'images', 'IMAGE': 'images/0.png', '...': 'images/1.png', '8': '2',
     'SRC': 'cbt_small.pth.tar', 'DST': 'converted.pth', 'OUT.py': 'out.py', 'BACK': 'back.pth.tar',
-    'train_cfg.max_iters=400': 'train_cfg.max_iters=2',
-    'train_cfg.val_interval=400': 'train_cfg.val_interval=2',
     'MODEL.onnx': 'cbt-t_shapes.onnx', '[LABELS.png]': 'labels.png',
     'CBT.py': 'configs/cbt/cbt-t_shapes.py', 'CBT.pth': 'weights/cbt-t_shapes.pth',
     'CRATE.py': 'configs/cbt/crate_shapes.py', 'CRATE.pth': 'weights/crate_shapes.pth',
