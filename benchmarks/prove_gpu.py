@@ -30,7 +30,7 @@ PARTS = {  # and how each is made small
     'throughput': ([], ['--archs', 'tiny', '--sides', '64']),
     'scaling': (['--sides', *SIDES], ['--sides', '64']),
     'memory': ([], ['--sides', '64']),
-    'gemm': ([], []),
+    'gemm': ([], ['--archs', 'tiny']),
     'decoders': ([], ['--archs', 'tiny']),
     'classifiers': ([], ['--archs', 'tiny']),
     'runner': ([], []),

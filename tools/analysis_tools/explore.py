@@ -129,18 +129,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Sends the page."""
-        if self._is_from_page():
+        if self.is_from_page():
             found = self.path == '/'
-            self._answer(200 if found else 404, self.server.page if found else b'not found',
+            self.answer(200 if found else 404, self.server.page if found else b'not found',
                          'text/html' if found else 'text/plain')
 
     def do_POST(self) -> None:
         """Opens an image."""
         size = self.headers.get('Content-Length', '')
-        if not self._is_from_page():
+        if not self.is_from_page():
             return
         if not size.isdecimal() or int(size) > MAX_BYTES:
-            return self._answer(413, f'the file has more than {MAX_BYTES:,} bytes'.encode())
+            return self.answer(413, f'the file has more than {MAX_BYTES:,} bytes'.encode())
         name = Path(unquote(self.headers.get('X-Name', 'image'))).name
         content = self.rfile.read(int(size))
         try:
@@ -148,20 +148,21 @@ class Handler(BaseHTTPRequestHandler):
                 file.write(content)
                 file.flush()
                 image = open_image(self.server.models, file.name, name, MAX_LIVE)
-            self._answer(200, json.dumps(image).encode(), 'application/json')
+            self.answer(200, json.dumps(image).encode(), 'application/json')
         except UserError as error:
-            self._answer(400, str(error).replace(file.name, name).encode())
+            self.answer(400, str(error).replace(file.name, name).encode())
 
-    def _is_from_page(self) -> bool:
+    def is_from_page(self) -> bool:
         """Whether the request comes from the page, and not from that of another site."""
         host = self.headers.get('Host', '')
         origin = self.headers.get('Origin', f'http://{host}')
         own = self.server.is_own(host) and origin.split('://')[-1] == host
         if not own:
-            self._answer(403, b'not from the page itself')
+            self.answer(403, b'not from the page itself')
         return own
 
-    def _answer(self, status: int, content: bytes, kind: str = 'text/plain') -> None:
+    def answer(self, status: int, content: bytes, kind: str = 'text/plain') -> None:
+        """Sends a reply."""
         self.send_response(status)
         self.send_header('Content-Type', f'{kind}; charset=utf-8')
         self.send_header('Content-Length', str(len(content)))
