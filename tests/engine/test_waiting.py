@@ -39,6 +39,7 @@ class Reads(TorchFunctionMode):
     bool, float, str, torch.Tensor.item, torch.Tensor.tolist, torch.Tensor.cpu,
     lambda x: x.to('cpu'), lambda x: f'{x:.1f}', lambda x: x[x > 0], lambda x: print(x)])
 def test_reads_are_noticed(read):
+    require_fused()  # as below
     with Reads() as reads:
         read(torch.ones(()))
     assert reads.found
